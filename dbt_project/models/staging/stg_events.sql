@@ -1,0 +1,40 @@
+with events as (
+    select * from {{ source('raw', 'events') }}
+),
+
+-- A join with its one row, where a function would be called for every event.
+tenant as (
+    select timezone from ops.tenant
+)
+
+select
+    source,
+    event_id,
+    event_type,
+    occurred_at,
+    ops.hour_of(occurred_at, tenant.timezone) as hour,
+    user_id,
+    session_id,
+    properties,
+    load_id,
+    case
+        when event_type in ('page_viewed', 'content_viewed', 'content_started', 'content_completed', 'content_rated',
+                            'content_searched') then 'engagement'
+        when event_type in ('lesson_started', 'lesson_completed') then 'learning'
+        when event_type in ('room_created', 'room_joined', 'room_started', 'vote_cast', 'room_matched',
+                            'room_completed', 'room_abandoned') then 'rooms'
+        when event_type in ('product_viewed', 'product_added', 'checkout_started', 'order_completed',
+                            'order_refunded', 'order_line_recorded', 'price_changed', 'competitor_price_observed',
+                            'stock_changed') then 'shop'
+        when event_type in ('transaction_created', 'transaction_settled', 'transaction_failed', 'seller_rated')
+            then 'marketplace'
+        when event_type = 'request_served' then 'system'
+        else 'other'
+    end as system,
+    -- what a person did, as against what a machine did on somebody's behalf
+    user_id is not null and event_type not in (
+        'request_served', 'price_changed', 'competitor_price_observed', 'stock_changed', 'transaction_settled',
+        'transaction_failed'
+    ) as is_activity
+from events
+cross join tenant

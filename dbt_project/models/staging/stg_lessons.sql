@@ -1,0 +1,19 @@
+with events as (
+    select * from {{ ref('stg_events') }}
+)
+
+select
+    source,
+    event_id,
+    occurred_at,
+    hour,
+    user_id,
+    load_id,
+    {{ text_property('lesson_id') }} as lesson_id,
+    {{ text_property('skill') }} as skill,
+    coalesce({{ text_property('difficulty') }}, 'medium') as difficulty,
+    coalesce({{ text_property('origin') }}, 'web') as origin,
+    {{ number_property('score') }} as score,
+    {{ number_property('duration_seconds') }} as duration_seconds
+from events
+where event_type = 'lesson_completed'

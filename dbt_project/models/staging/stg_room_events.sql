@@ -1,0 +1,17 @@
+with events as (
+    select * from {{ ref('stg_events') }}
+)
+
+select
+    source,
+    event_id,
+    event_type,
+    occurred_at,
+    hour,
+    user_id,
+    load_id,
+    {{ text_property('room_id') }} as room_id,
+    {{ text_property('category') }} as category,
+    {{ text_property('content_id') }} as content_id
+from events
+where system = 'rooms'

@@ -1,0 +1,1 @@
+"""What must be true of raw events: that each is whole, in range, and there once."""

@@ -1,0 +1,1 @@
+"""What runs, when and in which order: one folder a stage, in the order in which data flows."""

@@ -1,0 +1,1 @@
+"""Alerts: rules over what is published, incidents that open once and resolve once, and the mail about them."""

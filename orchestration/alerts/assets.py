@@ -1,0 +1,25 @@
+"""The asset of alerts. What an evaluation does is in `incidents`."""
+
+import dagster as dg
+
+from orchestration import settings
+from orchestration.alerts.incidents import evaluate
+from orchestration.warehouse import database
+
+
+@dg.asset(
+    key=["ops", "incidents"],
+    group_name="alerts",
+    kinds={"postgres"},
+    deps=[dg.AssetKey(["api", "metric_hourly"]), dg.AssetKey(["api", "anomalies"])],
+)
+def incidents(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """What is or was wrong: opened and resolved by the rules of `config/alerts.yml`, each told to its recipients."""
+    config = settings.alerts()
+    with database.connect(rows=True) as connection:
+        done = evaluate(connection, config)
+    context.log.info(f"{done.opened} opened, {done.resolved} resolved, {done.notified} notified")
+    return dg.MaterializeResult(metadata={"opened": done.opened, "resolved": done.resolved, "notified": done.notified})
+
+
+assets = [incidents]

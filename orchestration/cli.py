@@ -1,0 +1,221 @@
+"""The tidemark command: thin, one function a verb. What a verb does stands in its stage; how it looks, in console.py."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from orchestration import console
+from orchestration.errors import TidemarkError
+
+
+class Verbs(click.Group):
+    """Lists the verbs in the order in which a newcomer needs them, and tells errors in one sentence."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, context: click.Context):
+        try:
+            return super().invoke(context)
+        except TidemarkError as error:
+            if context.params.get("debug"):
+                raise
+            click.echo(f"tidemark: {error}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def tidemark(debug: bool) -> None:
+    """Turns raw events into hourly facts, forecasts, alerts and emailed reports."""
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else.")
+
+
+@tidemark.command()
+@as_json
+def demo(as_json: bool) -> None:
+    """Run the whole pipeline on 90 days of sample events, and report what happened."""
+    from orchestration import demo
+
+    console.show(demo.run(console.progress()), as_json, console.demo)
+
+
+@tidemark.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def test(arguments: tuple[str, ...]) -> None:
+    """Run all tests; further arguments go to pytest."""
+    import subprocess
+
+    from orchestration.settings import ROOT
+
+    sys.exit(subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT).returncode)
+
+
+@tidemark.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=3000, show_default=True)
+def up(host: str, port: int) -> None:
+    """Run the database, the Dagster UI, schedules and sensors, until Ctrl-C."""
+    from orchestration import up
+
+    up.run(host, port, say=console.say)
+
+
+@tidemark.command()
+@click.argument("source")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@as_json
+def ingest(source: str, paths: tuple[Path, ...], as_json: bool) -> None:
+    """Load files or folders of events; without PATHS, whatever arrived in the source's folder."""
+    from orchestration.ingest import loader
+
+    try:
+        loads, failed = loader.ingest(source, list(paths) or None), []
+    except loader.FilesNotLoaded as error:
+        loads, failed = error.loads, list(error.failures.values())
+    console.show({"loads": loads, "failed": failed}, as_json, console.loads)
+    sys.exit(1 if failed else 0)
+
+
+@tidemark.command()
+@as_json
+def refresh(as_json: bool) -> None:
+    """Take in what arrived and bring every table up to date."""
+    console.show(_pipeline("refresh"), as_json, console.run)
+
+
+@tidemark.command()
+@click.option("--from", "start", required=True, help="The first day or hour, in the tenant's zone unless it names one.")
+@click.option("--to", "end", required=True, help="The end, not included.")
+@as_json
+def rebuild(start: str, end: str, as_json: bool) -> None:
+    """Compute a range of hours again, from the events as they are now."""
+    span = {"rebuild_from": start, "rebuild_to": end}
+    console.show(_pipeline("rebuild", {"raw__events": span}), as_json, console.run)
+
+
+@tidemark.command()
+@as_json
+def train(as_json: bool) -> None:
+    """Train the models; one replaces the one in service only if it is better."""
+    console.show(_pipeline("train"), as_json, console.run)
+
+
+@tidemark.command()
+@as_json
+def predict(as_json: bool) -> None:
+    """Forecast, detect anomalies and score churn with the models in service."""
+    console.show(_pipeline("predict"), as_json, console.run)
+
+
+def _pipeline(job: str, config: dict | None = None) -> dict:
+    from orchestration import instance, summary
+
+    return summary.of_run(instance.execute(job, config, console.progress()))
+
+
+@tidemark.command()
+@click.argument("name")
+@click.option("--to", multiple=True, help="Send it to this address instead; may be repeated.")
+@as_json
+def report(name: str, to: tuple[str, ...], as_json: bool) -> None:
+    """Render a report and send it to its readers."""
+    import dataclasses
+
+    from orchestration.outbox.delivery import deliver
+    from orchestration.reports.delivery import send
+
+    sent = send(name, list(to) or None)
+    delivered = dataclasses.asdict(deliver())
+    result = {
+        "paths": {file: str(path) for file, path in sent.paths.items()},
+        "queued": sent.queued,
+        "held": sent.held,
+        "delivered": delivered,
+    }
+    console.show(result, as_json, console.report)
+
+
+@tidemark.group()
+def alerts() -> None:
+    """Incidents: look at them, and evaluate the rules."""
+
+
+@alerts.command("list")
+@click.option("--limit", default=20, show_default=True)
+@as_json
+def list_incidents(limit: int, as_json: bool) -> None:
+    """The newest incidents."""
+    from orchestration.alerts.incidents import recent_incidents
+    from orchestration.warehouse import database
+
+    with database.connect(rows=True) as connection:
+        console.show(recent_incidents(connection, limit), as_json, console.incidents)
+
+
+@alerts.command()
+@as_json
+def evaluate(as_json: bool) -> None:
+    """Evaluate the rules over the hours that they have not seen, and send what they say."""
+    result = _pipeline("alerts")
+    if result["success"]:
+        result = _pipeline("deliver")
+    console.show(result, as_json, console.run)
+
+
+@tidemark.group()
+def quarantine() -> None:
+    """Records that were refused, with the reason and the place."""
+
+
+@quarantine.command("list")
+@click.option("--limit", default=20, show_default=True)
+@as_json
+def list_quarantine(limit: int, as_json: bool) -> None:
+    """The newest refused records."""
+    from orchestration.ingest.quarantine import listed
+    from orchestration.warehouse import database
+
+    with database.connect(rows=True) as connection:
+        console.show(listed(connection, limit=limit), as_json, console.quarantine)
+
+
+@quarantine.command()
+@click.argument("quarantine_id", type=int)
+@as_json
+def show(quarantine_id: int, as_json: bool) -> None:
+    """One refused record with its bytes."""
+    from orchestration.ingest import quarantine
+    from orchestration.warehouse import database
+
+    with database.connect(rows=True) as connection:
+        console.show(quarantine.show(connection, quarantine_id), as_json, console.quarantined)
+
+
+@tidemark.command()
+@as_json
+def status(as_json: bool) -> None:
+    """What stands in the warehouse: loads, tide marks, gates, models, incidents, messages."""
+    from orchestration import summary
+    from orchestration.warehouse import database
+
+    with database.connect(rows=True) as connection:
+        console.show(summary.status(connection), as_json, console.status)
+
+
+@tidemark.command()
+@as_json
+def doctor(as_json: bool) -> None:
+    """Check the machine, the configuration, the database and the mail server."""
+    from orchestration import doctor
+
+    checks = doctor.examine()
+    console.show(checks, as_json, console.checks)
+    sys.exit(0 if all(check["ok"] for check in checks) else 1)
+
+
+if __name__ == "__main__":
+    tidemark(prog_name="tidemark")

@@ -1,0 +1,237 @@
+"""How results look in a terminal: results on standard output, progress on standard error. Nothing is computed here."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable
+from datetime import datetime
+
+from rich.console import Console
+from rich.table import Table
+
+STEPS = {
+    "simulate": "Simulating the sample events",
+    "raw__events": "Loading events",
+    "staging": "Preparing the staging views",
+    "marts": "Building hourly and daily tables",
+    "published": "Publishing",
+    "ml__models": "Training models and testing them out of sample",
+    "ml__forecasts": "Forecasting",
+    "ml__anomalies": "Detecting anomalies",
+    "ml__churn_scores": "Scoring churn",
+    "predictions": "Publishing predictions",
+    "ops__incidents": "Evaluating the alert rules",
+    "report": "Writing the report",
+    "send_due_messages": "Sending mail",
+}
+
+_out = Console(highlight=False)
+_err = Console(stderr=True, highlight=False)
+
+
+def say(sentence: str) -> None:
+    _err.print(sentence, soft_wrap=True, markup=False)
+
+
+def progress() -> Callable[[str], None]:
+    """A listener that names each step on standard error as it starts."""
+    began = datetime.now()
+
+    def tell(step: str) -> None:
+        seconds = (datetime.now() - began).total_seconds()
+        table = step.removesuffix("_gate")
+        name = STEPS.get(step) or (f"Gate on {table.replace('__', '.', 1)}" if table != step else step)
+        _err.print(f"[dim]{seconds:6.1f} s[/dim]  {name}")
+
+    return tell
+
+
+def show(result: object, as_json: bool, render: Callable[[object], None]) -> None:
+    """Print a result: as one JSON document, or as `render` draws it."""
+    if as_json:
+        sys.stdout.write(json.dumps(result, default=_plain, ensure_ascii=False, indent=2) + "\n")
+    else:
+        render(result)
+
+
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value):
+        return dataclasses.asdict(value)
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return str(value)
+
+
+def _table(title: str, *columns: str) -> Table:
+    """A table whose numbers stand to the right: a column's name begins with > for those."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", style="default")
+    return table
+
+
+def _number(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _ledger(counts: dict) -> str:
+    return (
+        f"{counts['received']:,} received = {counts['loaded']:,} loaded + {counts['duplicate']:,} duplicate "
+        f"+ {counts['quarantined']:,} quarantined + {counts['suppressed']:,} suppressed"
+    )
+
+
+def _gates(gates: dict) -> str:
+    failed = f"[red]{gates['failed']} failed[/red]" if gates["failed"] else "0 failed"
+    return f"{gates['passed']} passed, {gates['warned']} warned, {failed}"
+
+
+def _held(held: list[dict]) -> None:
+    for table in held:
+        _out.print(
+            f"[red]held[/red]    {table['table_name']} since {_time(table['since'])}: {table['sentence']}",
+            soft_wrap=True,
+        )
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _models(models: list[dict]) -> None:
+    if not models:
+        _out.print("No model is trained yet.")
+        return
+    table = _table("Models, out of sample", "model", "stage", "measure", ">score", ">baseline", "verdict")
+    for model in models:
+        metrics = model["metrics"]
+        better = (metrics["value"] < metrics["baseline"]) is (metrics["better"] == "lower")
+        table.add_row(
+            f"{model['name']} {model['version']}",
+            model["stage"],
+            metrics["measure"],
+            f"{metrics['value']:.3f}",
+            f"{metrics['baseline']:.3f}",
+            f"[green]beats {metrics['baseline_name']}[/green]"
+            if better
+            else f"does not beat {metrics['baseline_name']}",
+        )
+    _out.print(table)
+
+
+def loads(result: dict) -> None:
+    for load in result["loads"]:
+        counts = dataclasses.asdict(load)
+        if load.is_repeat:
+            _out.print(f"{load.locator}: loaded before, as load {load.load_id}; nothing to do", soft_wrap=True)
+        else:
+            _out.print(f"{load.locator}: {_ledger(counts)}", soft_wrap=True)
+    for sentence in result["failed"]:
+        say(f"tidemark: {sentence}")
+
+
+def run(result: dict) -> None:
+    verdict = "[green]done[/green]" if result["success"] else "[red]not completed[/red]"
+    _out.print(f"{result['job']}: {verdict}   gates: {_gates(result['gates'])}   run {result['run_id'][:8]}")
+    for failure in result["failed"]:
+        _out.print(f"[red]failed[/red]  {failure['step']}: {failure['reason']}", soft_wrap=True)
+    _held(result["held"])
+
+
+def demo(result: dict) -> None:
+    events, incidents = result["events"], result["incidents"]
+    _out.print()
+    _out.print(f"[bold]Tidemark took {result['seconds']:.0f} s from raw events to a report.[/bold]")
+    _out.print()
+    if not events["received"]:
+        _out.print(f"Events     nothing new: all {result['events_stored']['received']:,} records were received before")
+    else:
+        _out.print(f"Events     {_ledger(events)}")
+    _out.print(f"Tables     {result['tables']} built, all complete up to one tide mark")
+    _out.print(f"Gates      {_gates(result['gates'])}")
+    _out.print(
+        f"Incidents  {incidents['opened']} opened, {incidents['resolved']} of them resolved "
+        f"(planted in the sample: {result['planted_incidents']})"
+    )
+    _out.print(
+        f"Mail       {result['outbox']['sent']} sent, {result['outbox']['pending']} pending, {result['outbox']['dead']} undeliverable"
+    )
+    _out.print()
+    _models(result["models"])
+    _out.print()
+    _out.print("[bold]Open the report:[/bold]")
+    _out.print(f"  {result['report']}", soft_wrap=True)
+    _out.print("[bold]Next:[/bold]  ./tidemark up     the Dagster UI      ./tidemark status")
+
+
+def status(result: dict) -> None:
+    _out.print(f"[bold]Loads[/bold]      {result['loads']['loads']:,}; {_ledger(result['loads'])}", soft_wrap=True)
+    _out.print(f"[bold]Gates[/bold]      {_gates(result['gates'])}")
+    _held(result["held"])
+    incidents, outbox = result["incidents"], result["outbox"]
+    _out.print(f"[bold]Incidents[/bold]  {incidents['open']} open, {incidents['resolved']} resolved")
+    _out.print(
+        f"[bold]Messages[/bold]   {outbox['sent']} sent, {outbox['pending']} pending, {outbox['dead']} undeliverable"
+    )
+    _out.print()
+    table = _table("Tide marks", "table", ">load", "built")
+    for row in result["tables"]:
+        table.add_row(row["table_name"], _number(row["load_id"]), _time(row["built_at"]))
+    _out.print(table)
+    _out.print()
+    _models(result["models"])
+
+
+def incidents(result: list[dict]) -> None:
+    if not result:
+        _out.print("No incident was opened yet.")
+        return
+    table = _table("Incidents, newest first", ">id", "status", "severity", "rule", "opened", "resolved", "what")
+    for row in result:
+        resolved = _time(row["resolved_hour"]) if row["resolved_hour"] else ""
+        table.add_row(
+            str(row["incident_id"]),
+            row["status"],
+            row["severity"],
+            row["rule"],
+            _time(row["opened_hour"]),
+            resolved,
+            row["detail"],
+        )
+    _out.print(table)
+
+
+def quarantine(result: list[dict]) -> None:
+    if not result:
+        _out.print("Nothing is in quarantine.")
+        return
+    table = _table("Quarantine, newest first", ">id", "source", "reason", "where", "detail")
+    for row in result:
+        table.add_row(
+            str(row["quarantine_id"]),
+            row["source"],
+            row["reason"],
+            f"{row['locator']}:{row['position']}",
+            row["detail"],
+        )
+    _out.print(table)
+
+
+def checks(result: list[dict]) -> None:
+    for check in result:
+        mark = "[green]ok[/green]     " if check["ok"] else "[red]not ok[/red] "
+        _out.print(f"{mark} {check['check']}: {check['detail']}", soft_wrap=True)
+
+
+def report(result: dict) -> None:
+    for held in result["held"]:
+        _out.print(f"[red]held[/red]    {held}", soft_wrap=True)
+    for path in result["paths"]:
+        _out.print(str(path), soft_wrap=True)
+    _out.print(f"{result['queued']} message(s) queued, {result['delivered']['sent']} sent")
+
+
+def quarantined(record: dict) -> None:
+    for name, value in record.items():
+        shown = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+        _out.print(f"[bold]{name:14}[/bold] {shown}", soft_wrap=True)

@@ -1,0 +1,72 @@
+"""`tidemark doctor`: what an operator would check first when something does not work."""
+
+import os
+import shutil
+import smtplib
+import sys
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from orchestration import settings
+from orchestration.errors import TidemarkError
+from orchestration.warehouse import database
+
+FREE_GIB = 2
+
+
+def examine() -> list[dict]:
+    """Every check with its outcome, {"check", "ok", "detail"}; a check that fails says what to do."""
+    checks: dict[str, Callable[[], str]] = {
+        "python": lambda: f"{sys.version.split()[0]}, {os.cpu_count()} cores",
+        "home": _home,
+        "configuration": _configuration,
+        "database": _database,
+        "mail": _mail,
+    }
+    results = []
+    for name, check in checks.items():
+        try:
+            results.append({"check": name, "ok": True, "detail": check()})
+        except TidemarkError as error:
+            results.append({"check": name, "ok": False, "detail": str(error)})
+    return results
+
+
+def _home() -> str:
+    home = settings.settings().directory(".")
+    free = shutil.disk_usage(home).free / 2**30
+    if free < FREE_GIB:
+        raise TidemarkError(f"{home} has {free:.1f} GiB left: free some, or point TIDEMARK_HOME elsewhere.")
+    return f"{home}, {free:.0f} GiB free"
+
+
+def _configuration() -> str:
+    who, sources, alerts, reports = settings.tenant(), settings.sources(), settings.alerts(), settings.reports()
+    return (
+        f"{settings.settings().config}: {who.name} in {who.timezone}, {len(sources)} sources, "
+        f"{len(alerts.rules)} alert rules, {len(reports)} reports"
+    )
+
+
+def _database() -> str:
+    with database.connect() as connection:
+        version = connection.execute("show server_version").fetchone()[0]
+        size = connection.execute("select pg_size_pretty(pg_database_size(current_database()))").fetchone()[0]
+    kind = "yours" if settings.settings().database_url else "embedded"
+    return f"PostgreSQL {version} ({kind}), {size}"
+
+
+def _mail() -> str:
+    target = settings.settings().smtp_url
+    if not target:
+        return f"no TIDEMARK_SMTP_URL: mail is written to {settings.settings().directory('outbox')}"
+    parts = urlsplit(target)
+    connect = smtplib.SMTP_SSL if parts.scheme == "smtps" else smtplib.SMTP
+    try:
+        with connect(parts.hostname or "", parts.port or 0, timeout=10) as server:
+            server.noop()
+    except (OSError, smtplib.SMTPException, ValueError) as error:
+        raise TidemarkError(
+            f"The mail server {parts.hostname}:{parts.port} does not answer ({error}): check TIDEMARK_SMTP_URL."
+        ) from error
+    return f"{parts.hostname}:{parts.port} answers"

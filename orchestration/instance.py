@@ -1,0 +1,49 @@
+"""Dagster's own instance: its home, its storage in the warehouse's server, and runs of its jobs in this process."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from orchestration.settings import settings
+from orchestration.warehouse import database
+
+TEMPLATE = Path(__file__).with_name("dagster.yaml")
+
+
+def prepare() -> dict[str, str]:
+    """Make Dagster's home and database ready, point this process at them, and return the environment that does."""
+    home = settings().directory("dagster")
+    shutil.copyfile(TEMPLATE, home / "dagster.yaml")
+    environment = {
+        "DAGSTER_HOME": str(home),
+        "TIDEMARK_DAGSTER_URL": database.dagster_url(),
+        "TIDEMARK_HOME": str(settings().home.resolve()),
+        "TIDEMARK_CONFIG": str(settings().config.resolve()),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "GX_ANALYTICS_ENABLED": "false",
+    }
+    os.environ.update(environment)
+    return environment
+
+
+def execute(job: str, config: dict | None = None, on_step: Callable[[str], None] = lambda step: None):
+    """Run a job of the definitions in this process, recorded in Dagster's instance; return its result.
+
+    `config` maps an op's name to its config; `on_step` is told each step's name as it starts.
+    """
+    prepare()
+    import dagster as dg
+
+    from orchestration.definitions import defs
+    from orchestration.progress import told
+
+    with dg.DagsterInstance.get() as instance, told(on_step):
+        return defs.resolve_job_def(job).execute_in_process(
+            instance=instance,
+            run_config={
+                "ops": {op: {"config": values} for op, values in (config or {}).items()},
+                "loggers": {"progress": {}},
+            },
+            raise_on_error=False,
+        )

@@ -1,0 +1,76 @@
+"""The assets of learning. What they do is in `train` and `predict`; a model without enough data says so."""
+
+import dagster as dg
+from pydantic import Field
+
+from orchestration.predict import predict, train
+from orchestration.predict.predict import Predicted
+from orchestration.warehouse import database
+
+_FIGURES = [dg.AssetKey(["api", "metric_daily"]), dg.AssetKey(["api", "metric_hourly"])]
+_PEOPLE = dg.AssetKey(["marts", "user_daily"])
+
+
+class Training(dg.Config):
+    """What is learned."""
+
+    metrics: list[str] = Field(
+        list(train.FORECAST_METRICS),
+        description="The daily metrics that get a forecast, by their names in api.metrics.",
+    )
+    horizon_days: int = Field(train.HORIZON_DAYS, ge=1, le=366, description="How many days ahead forecasts reach.")
+
+
+class Forecasting(dg.Config):
+    """What is forecast."""
+
+    metrics: list[str] = Field(
+        list(train.FORECAST_METRICS), description="The daily metrics to forecast, each with its model in service."
+    )
+
+
+@dg.asset(key=["ml", "models"], deps=[*_FIGURES, _PEOPLE], group_name="ml", kinds={"python", "scikitlearn"})
+def models(context: dg.AssetExecutionContext, config: Training) -> dg.MaterializeResult:
+    """Every model trained on final figures and scored out of sample; it serves only if it beats a plain baseline."""
+    with database.connect() as connection:
+        trained = train.train_all(connection, config.metrics, config.horizon_days)
+    sentences = dict(train.summary(trained))
+    for name, sentence in sentences.items():
+        context.log.info(f"{name}: {sentence}")
+    scores = {f"{model.name} {model.metrics['measure']}": model.metrics["value"] for model in trained if model.metrics}
+    return dg.MaterializeResult(metadata={**sentences, **scores})
+
+
+@dg.asset(key=["ml", "forecasts"], deps=[_FIGURES[0], models], group_name="ml", kinds={"python", "postgres"})
+def forecasts(context: dg.AssetExecutionContext, config: Forecasting) -> dg.MaterializeResult:
+    """Daily metrics of the days to come, with intervals of 80 and 95 %."""
+    with database.connect() as connection:
+        return _result(context, predict.predict_forecasts(connection, config.metrics))
+
+
+@dg.asset(key=["ml", "anomalies"], deps=[_FIGURES[1], models], group_name="ml", kinds={"python", "postgres"})
+def anomalies(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """How unusual each final hour of each metric was, judged by the hours before it."""
+    with database.connect() as connection:
+        return _result(context, predict.predict_anomalies(connection))
+
+
+@dg.asset(
+    key=["ml", "churn_scores"], deps=[_FIGURES[0], _PEOPLE, models], group_name="ml", kinds={"python", "postgres"}
+)
+def churn_scores(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """How likely each person is to stay away for the next two weeks, and why."""
+    with database.connect() as connection:
+        return _result(context, predict.predict_churn(connection))
+
+
+def _result(context: dg.AssetExecutionContext, predicted: list[Predicted]) -> dg.MaterializeResult:
+    sentences = {
+        one.name: f"skipped: {one.reason}" if one.reason else f"{one.rows} rows by {one.model_id}" for one in predicted
+    }
+    for name, sentence in sentences.items():
+        context.log.info(f"{name}: {sentence}")
+    return dg.MaterializeResult(metadata={**sentences, "rows": sum(one.rows for one in predicted)})
+
+
+assets = [models, forecasts, anomalies, churn_scores]

@@ -1,0 +1,67 @@
+"""What the models read of the published metrics, as long frames of final hours and days. Nothing here learns."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from orchestration.errors import TidemarkError
+from orchestration.warehouse import marks
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SQL = Path(__file__).parent / "sql"
+MARKED = "views.metric_daily"  # the mark of what is published: what was predicted from it carries it
+
+
+@contextmanager
+def snapshot(connection: psycopg.Connection) -> Iterator[int]:
+    """A read-only look at one state of the warehouse; gives the mark of that state.
+
+    The connection must be outside of a transaction. Raises TidemarkError when nothing has been published.
+    """
+    with connection.transaction():
+        connection.execute("set transaction isolation level repeatable read, read only")
+        for relation in ("api.metric_hourly", "api.metric_daily", "api.metrics", "marts.user_daily"):
+            if connection.execute("select to_regclass(%s)", [relation]).fetchone()[0] is None:
+                raise TidemarkError(
+                    f"{relation} does not exist yet, so there is nothing to learn from: run a refresh first."
+                )
+        yield marks.mark(connection, MARKED)
+
+
+def newest_final_day(connection: psycopg.Connection) -> date | None:
+    """The "now" of daily models, in event time. None before the first complete day."""
+    return connection.execute("select max(day) from api.metric_daily where is_final and segment = 'all'").fetchone()[0]
+
+
+def timezone(connection: psycopg.Connection) -> str:
+    return connection.execute("select ops.timezone()").fetchone()[0]
+
+
+def daily(connection: psycopg.Connection, metrics: Sequence[str]) -> "pd.DataFrame":
+    """unique_id (the metric), ds (the day, without zone) and y of segment `all`, up to the newest final day.
+
+    A day without a row is a zero where days add up (sums, counts), and absent where they do not (rates, averages).
+    """
+    return _frame(connection, "daily_series.sql", {"metrics": list(metrics)}, "D")
+
+
+def hourly(connection: psycopg.Connection) -> "pd.DataFrame":
+    """unique_id (metric, or metric|endpoint=…), ds (the hour in UTC, without zone) and y, up to the newest final hour.
+
+    Every metric of segment `all`, and the latencies and error rates of each endpoint; absent hours as in `daily`.
+    """
+    return _frame(connection, "hourly_series.sql", {}, "s")
+
+
+def _frame(connection: psycopg.Connection, query: str, parameters: dict, unit: str) -> "pd.DataFrame":
+    import pandas as pd
+
+    rows = connection.execute((SQL / query).read_text(), parameters).fetchall()
+    frame = pd.DataFrame(rows, columns=["unique_id", "ds", "y"])
+    return frame.assign(ds=pd.to_datetime(frame["ds"].astype("int64"), unit=unit), y=frame["y"].astype(float))

@@ -1,0 +1,152 @@
+"""Writes what the models in service say of the newest published figures: forecasts, anomalies, churn scores."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import psycopg
+
+from orchestration.predict import artefacts, features, inputs, registry
+from orchestration.predict.registry import Model
+from orchestration.predict.train import ANOMALIES, CHURN, FORECAST_METRICS, forecast_name
+
+_FORECASTS = ("series_id", "ds", "yhat", "lo_80", "hi_80", "lo_95", "hi_95", "model_id", "load_id")
+_ANOMALIES = ("series_id", "ds", "value", "score", "is_anomaly", "expected", "lo", "hi", "model_id", "load_id")
+_CHURN = ("user_id", "as_of", "probability", "reasons", "model_id", "load_id")
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What one model in service said, or in one sentence why it said nothing."""
+
+    name: str
+    model_id: str | None = None
+    rows: int = 0
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class _Prediction:
+    """Rows that wait to be written, and what they replace."""
+
+    told: Predicted
+    table: str
+    columns: tuple[str, ...]
+    rows: list[tuple]
+    replaces: str = "false"  # a condition over the table
+    values: tuple = ()
+
+
+def predict_all(connection: psycopg.Connection, metrics: Sequence[str] = FORECAST_METRICS) -> list[Predicted]:
+    """Predict with every model in service, and write all of it in one transaction.
+
+    The connection must be outside of a transaction. Rows carry the mark of the state that was read; predicting again
+    from the same state replaces them. Raises TidemarkError when an artefact was changed.
+    """
+    with inputs.snapshot(connection) as mark:
+        made = [*_forecasts(connection, metrics, mark), _anomalies(connection, mark), _churn_scores(connection, mark)]
+    return _write(connection, made)
+
+
+def predict_forecasts(connection: psycopg.Connection, metrics: Sequence[str] = FORECAST_METRICS) -> list[Predicted]:
+    """The days that follow the newest final day, for each metric with a forecast in service."""
+    with inputs.snapshot(connection) as mark:
+        made = _forecasts(connection, metrics, mark)
+    return _write(connection, made)
+
+
+def predict_anomalies(connection: psycopg.Connection) -> list[Predicted]:
+    """A judgement on every final hour by the hours before it."""
+    with inputs.snapshot(connection) as mark:
+        made = _anomalies(connection, mark)
+    return _write(connection, [made])
+
+
+def predict_churn(connection: psycopg.Connection) -> list[Predicted]:
+    """The probability that each person active in the past 28 days stays away for the next 14, with reasons."""
+    with inputs.snapshot(connection) as mark:
+        made = _churn_scores(connection, mark)
+    return _write(connection, [made])
+
+
+def _forecasts(connection: psycopg.Connection, metrics: Sequence[str], mark: int) -> list[_Prediction]:
+    zone = ZoneInfo(inputs.timezone(connection))
+    days = inputs.daily(connection, metrics)
+    made = []
+    for metric in metrics:
+        name = forecast_name(metric)
+        series = days[days["unique_id"] == metric]
+        model = registry.in_service(connection, name)
+        if model is None or series.empty:
+            made.append(_nothing(name, model))
+            continue
+        from ml import forecast
+
+        frame = forecast.predict(artefacts.load_forecasters(registry.load_artefact(model)), series)
+        ds = [datetime.combine(day.date(), time(), zone) for day in frame["ds"]]
+        figures = frame[["yhat", "lo_80", "hi_80", "lo_95", "hi_95"]].itertuples(index=False)
+        rows = [(metric, begin, *values, model.model_id, mark) for begin, values in zip(ds, figures, strict=True)]
+        told = Predicted(name, model.model_id, len(rows))
+        condition = "series_id = %s and load_id = %s"
+        made.append(_Prediction(told, "ml.forecasts", _FORECASTS, rows, condition, (metric, mark)))
+    return made
+
+
+def _anomalies(connection: psycopg.Connection, mark: int) -> _Prediction:
+    hours = inputs.hourly(connection)
+    model = registry.in_service(connection, ANOMALIES)
+    if model is None or hours.empty:
+        return _nothing(ANOMALIES, model)
+    registry.load_artefact(model)
+    from ml import anomaly
+
+    judged = anomaly.detect(hours, "h").merge(hours, on=["unique_id", "ds"]).dropna(subset="expected")
+    hour = [ds.to_pydatetime().replace(tzinfo=UTC) for ds in judged["ds"]]
+    figures = judged[["y", "score", "is_anomaly", "expected", "lo", "hi"]].itertuples(index=False)
+    rows = [
+        (series_id, ds, *values, model.model_id, mark)
+        for series_id, ds, values in zip(judged["unique_id"], hour, figures, strict=True)
+    ]
+    return _Prediction(Predicted(ANOMALIES, model.model_id, len(rows)), "ml.anomalies", _ANOMALIES, rows, "true")
+
+
+def _churn_scores(connection: psycopg.Connection, mark: int) -> _Prediction:
+    model = registry.in_service(connection, CHURN)
+    day = inputs.newest_final_day(connection)
+    if model is None or day is None:
+        return _nothing(CHURN, model)
+    from ml import churn
+
+    zone = ZoneInfo(inputs.timezone(connection))
+    as_of = datetime.combine(day + timedelta(days=1), time(), zone)  # the day's end: nothing after it was used
+    people = features.churn_features(connection, [day]).droplevel("cutoff")
+    scored = churn.score(artefacts.load_churn_model(registry.load_artefact(model)), people)
+    rows = [
+        (row.Index, as_of, row.probability, json.dumps(row.reasons), model.model_id, mark)
+        for row in scored.itertuples()
+    ]
+    told = Predicted(CHURN, model.model_id, len(rows))
+    return _Prediction(told, "ml.churn_scores", _CHURN, rows, "as_of = %s", (as_of,))
+
+
+def _nothing(name: str, model: Model | None) -> _Prediction:
+    reason = (
+        f"No model {name} is in service: run train." if model is None else "There is nothing final to predict from."
+    )
+    return _Prediction(Predicted(name, reason=reason), "", (), [])
+
+
+def _write(connection: psycopg.Connection, made: Iterable[_Prediction]) -> list[Predicted]:
+    with connection.transaction():
+        for prediction in made:
+            if prediction.rows:
+                table = prediction.table
+                connection.execute("select pg_advisory_xact_lock(hashtext(%s))", [table])
+                connection.execute(f"delete from {table} where {prediction.replaces}", prediction.values)
+                copy = f"copy {table} ({', '.join(prediction.columns)}) from stdin"
+                with connection.cursor() as cursor, cursor.copy(copy) as target:
+                    for row in prediction.rows:
+                        target.write_row(row)
+    return [prediction.told for prediction in made]

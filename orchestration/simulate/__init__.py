@@ -1,0 +1,1 @@
+"""A seeded simulator of the five systems: native event files, and the truth about what was planted in them."""

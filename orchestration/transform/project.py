@@ -1,0 +1,95 @@
+"""Running dbt: where its project, its parsed manifest and its connection are. No Dagster here."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from orchestration.errors import TidemarkError
+from orchestration.settings import ROOT, settings
+from orchestration.warehouse import database
+
+PROJECT = ROOT / "dbt_project"
+
+
+def target() -> Path:
+    """dbt's folder of outputs, one per home and database: dbt writes the database's name into its manifest."""
+    return settings().directory(f"dbt/{database.name()}")
+
+
+def manifest() -> Path:
+    """The parsed project, `manifest.json`; parsed again only after a file of it changed."""
+    path = target() / "manifest.json"
+    newest = max(entry.stat().st_mtime for entry in PROJECT.rglob("*"))  # a folder's changes when a file leaves it
+    if not path.exists() or path.stat().st_mtime < newest:
+        _invoke(["parse"], None)
+    return path
+
+
+@cache
+def _parsed(path: Path, _changed: float):
+    """dbt's own form of the manifest, as its parser left it: given to dbt, it spares it parsing."""
+    from dbt.contracts.graph.manifest import Manifest
+
+    parsed = Manifest.from_msgpack(path.read_bytes())
+    parsed.build_flat_graph()
+    return parsed
+
+
+@contextlib.contextmanager
+def _environment(connection: dict[str, str]) -> Iterator[None]:
+    """The connection, where `profiles.yml` looks for it; telemetry off."""
+    before = dict(os.environ)
+    os.environ.update({f"TIDEMARK_PG_{key.upper()}": value for key, value in connection.items()})
+    os.environ.update(DBT_SEND_ANONYMOUS_USAGE_STATS="false", DO_NOT_TRACK="1")
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def run(arguments: list[str]) -> list:
+    """Run a dbt command in this process and return its results, one per node.
+
+    In this process, so that dbt ends with the run that started it, and is imported once. Not safe side by side:
+    one run of the pipeline is one process. Raises TidemarkError with dbt's first message when a node failed.
+    """
+    parsed = manifest().with_name("partial_parse.msgpack")
+    return _invoke(arguments, _parsed(parsed, parsed.stat().st_mtime))
+
+
+def _invoke(arguments: list[str], parsed) -> list:
+    from dbt.cli.main import dbtRunner
+
+    options = [
+        "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target()),
+        "--log-path", str(settings().directory("logs")), "--quiet", "--no-use-colors",
+    ]  # fmt: skip
+    with _environment(database.parameters() if parsed else {"dbname": database.name()}):  # parsing does not connect
+        result = dbtRunner(manifest=parsed).invoke([*arguments, *options])
+    nodes = list(getattr(result.result, "results", []))
+    if not result.success:
+        failed = [node for node in nodes if node.status in ("error", "fail")]
+        what = f"{failed[0].node.name}: {failed[0].message}" if failed else str(result.exception)
+        raise TidemarkError(
+            f"dbt {arguments[0]} failed at {' '.join(what.split())} (log: {settings().home}/logs/dbt.log)."
+        )
+    return nodes
+
+
+def build(layers: str, high_mark: int) -> list:
+    """Build the models of a layer, or of several with spaces between, up to the load `high_mark`.
+
+    Returns dbt's result for each model.
+    """
+    selection = [f"config.meta.layer:{layer}" for layer in layers.split()]
+    return run(["run", "--select", *selection, "--vars", json.dumps({"high_mark": high_mark})])
+
+
+def nodes() -> dict[str, dict]:
+    """Models and sources by their unique id, as dbt's manifest describes them."""
+    parsed = json.loads(manifest().read_text())
+    return parsed["nodes"] | parsed["sources"]

@@ -1,0 +1,102 @@
+"""`tidemark up`: the database, Dagster's UI and its daemon as one thing that starts, stays up and ends together."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from orchestration import instance
+from orchestration.errors import TidemarkError
+from orchestration.settings import ROOT, settings
+from orchestration.warehouse import database, server
+
+START_SECONDS = 120
+STOP_SECONDS = 30
+
+
+def run(host: str, port: int, say: Callable[[str], None]) -> None:
+    """Start all of it, say the address, and stay until Ctrl-C or SIGTERM. Raises TidemarkError when it cannot start."""
+    _require_free(host, port)
+    embedded = not settings().database_url
+    environment = os.environ | instance.prepare()
+    log = settings().directory("logs") / "dagster.log"
+    say(f"Starting Dagster (log: {log})")
+    if embedded:
+        say("The embedded database is for one operator: whoever reaches its socket is its superuser.")
+    dagster = _start(host, port, environment, log)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        _wait_until_it_answers(dagster, host, port, log)
+        say(f"Tidemark is up: http://{host}:{port}  (Ctrl-C ends it)")
+        while dagster.poll() is None:
+            if embedded:
+                server.start(settings().home.resolve() / "postgres")  # starts it again, had it died
+            time.sleep(2)
+        raise TidemarkError(f"Dagster ended by itself: {log} says why.")
+    except KeyboardInterrupt:
+        say("Stopping")
+    finally:
+        _stop(dagster)
+        if embedded:
+            server.stop(settings().home.resolve() / "postgres")
+            database.forget()
+
+
+def _require_free(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise TidemarkError(
+                f"Port {port} of {host} cannot be used ({error}): choose another one with --port."
+            ) from error
+
+
+def _start(host: str, port: int, environment: dict[str, str], log: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(ROOT / "workspace.yaml"), "-h", host, "-p", str(port)]
+    environment["PYTHONPATH"] = str(ROOT)
+    with log.open("ab") as output:
+        # A session of its own: Ctrl-C reaches us alone, and we end Dagster's processes in order.
+        return subprocess.Popen(
+            command,
+            env=environment,
+            cwd=ROOT,
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+def _wait_until_it_answers(dagster: subprocess.Popen, host: str, port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if dagster.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(f"http://{host}:{port}/server_info", timeout=5):
+                return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.2)
+    raise TidemarkError(f"Dagster did not start: {log} says why.")
+
+
+def _stop(dagster: subprocess.Popen) -> None:
+    """End Dagster and everything that it started."""
+    if dagster.poll() is None:
+        dagster.send_signal(signal.SIGINT)
+        try:
+            dagster.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+    try:
+        os.killpg(dagster.pid, signal.SIGKILL)  # whatever did not hear
+    except ProcessLookupError:
+        pass

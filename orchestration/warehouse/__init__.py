@@ -1,0 +1,1 @@
+"""The database: embedded server, connections, migrations, and the tables through which the stages meet."""

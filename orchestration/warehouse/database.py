@@ -1,0 +1,146 @@
+"""Connections to the warehouse, brought up to the newest migration when a process first asks. No stage's SQL."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import dict_row
+
+from orchestration.errors import TidemarkError
+from orchestration.settings import settings, tenant
+from orchestration.warehouse import server
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+WAREHOUSE, DAGSTER = "tidemark", "dagster"
+_MIGRATION_LOCK = 7_461_001
+
+
+def url() -> str:
+    """The warehouse's URL. Starts the embedded server when none is configured; creates and migrates the database."""
+    given = settings().database_url
+    home = settings().home.resolve()
+    return _ready_warehouse(given, home)
+
+
+def name() -> str:
+    """The name of the warehouse's database, known without connecting."""
+    given = settings().database_url
+    return conninfo_to_dict(given).get("dbname", "postgres") if given else WAREHOUSE
+
+
+@cache
+def _ready_warehouse(given: str | None, home: Path) -> str:
+    warehouse = given or _database(server.start(home / "postgres"), WAREHOUSE)
+    if not given:
+        create(warehouse)
+    migrate(warehouse)
+    return warehouse
+
+
+def forget() -> None:
+    """Make the next connection start and migrate again: for supervisors after the server died, and for tests."""
+    _ready_warehouse.cache_clear()
+
+
+def dagster_url() -> str:
+    """The URL of Dagster's own database, in the same server, in the form that its psycopg2 driver needs."""
+    target = _database(url(), DAGSTER)
+    create(target)
+    return target.replace("postgresql://", "postgresql+psycopg2://", 1)
+
+
+def _database(base: str, name: str) -> str:
+    """The same server's URL with another database."""
+    parts = urlsplit(base)
+    query = f"?{parts.query}" if parts.query else ""
+    return f"postgresql://{parts.netloc}/{name}{query}"
+
+
+def parameters(target: str | None = None) -> dict[str, str]:
+    """host, port, user, password and dbname of a URL, for programs that take them one by one."""
+    known = conninfo_to_dict(target or url())
+    defaults = {"host": "localhost", "port": "5432", "user": "postgres", "password": "", "dbname": "postgres"}
+    return {key: str(known.get(key) or value) for key, value in defaults.items()}
+
+
+def _connect(target: str, **options) -> psycopg.Connection:
+    try:
+        return psycopg.connect(make_conninfo(target, options="-c timezone=UTC", connect_timeout=10), **options)
+    except psycopg.ProgrammingError as error:
+        raise TidemarkError(f"TIDEMARK_DATABASE_URL is not a PostgreSQL URL: {str(error).strip()}.") from error
+    except psycopg.OperationalError as error:
+        where = {key: value for key, value in conninfo_to_dict(target).items() if key in ("host", "port", "dbname")}
+        place = " ".join(f"{key}={value}" for key, value in where.items())
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise TidemarkError(
+            f"The database at {place} cannot be reached ({reason}): start it, correct TIDEMARK_DATABASE_URL, "
+            f"or unset it to use the embedded one."
+        ) from error
+
+
+def create(target: str) -> None:
+    """Create the database that `target` names, unless it exists."""
+    name = parameters(target)["dbname"]
+    with _connect(_database(target, "postgres"), autocommit=True) as connection:
+        if connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone():
+            return
+        try:
+            connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+            pass  # another process was first
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise TidemarkError(
+                f"The database {name} does not exist and may not be created: create it once."
+            ) from error
+
+
+def migrate(target: str) -> list[str]:
+    """Apply the migrations that this database has not seen, each in its own transaction; return their names."""
+    applied = []
+    with _connect(target) as connection:
+        if connection.info.server_version < 150000:
+            raise TidemarkError("Tidemark needs PostgreSQL 15 or newer: point TIDEMARK_DATABASE_URL at one.")
+        connection.execute("select pg_advisory_lock(%s)", [_MIGRATION_LOCK])
+        connection.execute("create schema if not exists ops")
+        connection.execute(
+            "create table if not exists ops.migrations (name text primary key, applied_at timestamptz not null default now())"
+        )
+        connection.commit()
+        known = {name for (name,) in connection.execute("select name from ops.migrations")}
+        for path in sorted(MIGRATIONS.glob("*.sql")):
+            if path.name not in known:
+                connection.execute(path.read_text())
+                connection.execute("insert into ops.migrations (name) values (%s)", [path.name])
+                connection.commit()
+                applied.append(path.name)
+        connection.execute("select pg_advisory_unlock(%s)", [_MIGRATION_LOCK])
+    return applied
+
+
+@contextmanager
+def connect(*, rows: bool = False, autocommit: bool = False) -> Iterator[psycopg.Connection]:
+    """A connection to the warehouse in UTC: commits when the block ends, rolls back when it raises.
+
+    With `rows`, results are dictionaries. Raises TidemarkError when the database cannot be reached.
+    """
+    options = {"row_factory": dict_row} if rows else {}
+    with _connect(url(), autocommit=autocommit, **options) as connection:
+        yield connection
+
+
+def sync_tenant(connection: psycopg.Connection) -> None:
+    """Write `config/tenant.yml` into `ops.tenant`, where SQL finds the zone of days and the currency of totals."""
+    who = tenant()
+    connection.execute(
+        """insert into ops.tenant (name, timezone, currency) values (%s, %s, %s)
+           on conflict (is_only) do update
+           set name = excluded.name, timezone = excluded.timezone, currency = excluded.currency
+           where (ops.tenant.name, ops.tenant.timezone, ops.tenant.currency)
+                 is distinct from (excluded.name, excluded.timezone, excluded.currency)""",
+        [who.name, who.timezone, who.currency],
+    )

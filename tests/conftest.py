@@ -1,0 +1,67 @@
+"""What many tests need: a real PostgreSQL with a fresh, migrated warehouse for each test, and the real data sets."""
+
+import os
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from orchestration.warehouse import database, server
+
+DATA = Path(os.environ.get("TIDEMARK_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory) -> str:
+    """The URL of a real PostgreSQL server that holds a migrated template database."""
+    directory = tmp_path_factory.mktemp("postgres", numbered=True)
+    base = server.start(directory)
+    template = database._database(base, "template_tidemark")
+    database.create(template)
+    database.migrate(template)
+    yield base
+    server.stop(directory)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    """An empty TIDEMARK_HOME, and the shipped configuration."""
+    monkeypatch.setenv("TIDEMARK_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TIDEMARK_SECRET_KEY", "test-key")
+    for name in ("TIDEMARK_CONFIG", "TIDEMARK_SMTP_URL", "TIDEMARK_DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def warehouse(postgres, home, monkeypatch) -> str:
+    """The URL of a fresh, migrated, empty warehouse, to which the settings of the process point."""
+    target = database._database(postgres, database.WAREHOUSE)
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"drop database if exists {database.WAREHOUSE} with (force)")
+        connection.execute(f"create database {database.WAREHOUSE} template template_tidemark")
+    monkeypatch.setenv("TIDEMARK_DATABASE_URL", target)
+    return target
+
+
+@pytest.fixture(scope="session")
+def parsed_project(tmp_path_factory) -> Path:
+    """A folder in which dbt's project is parsed once for all tests."""
+    return tmp_path_factory.mktemp("dbt")
+
+
+@pytest.fixture
+def dbt(warehouse, parsed_project, monkeypatch):
+    """The module that runs dbt, over the fresh warehouse."""
+    from orchestration.transform import project
+
+    monkeypatch.setattr(project, "target", lambda: parsed_project)
+    return project
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real data sets; skips where it is absent. Set TIDEMARK_TEST_DATA to point elsewhere."""
+    if not DATA.is_dir():
+        pytest.skip(f"real data sets are not at {DATA}: set TIDEMARK_TEST_DATA to their folder")
+    return DATA

@@ -1,0 +1,69 @@
+"""Tables that hold exactly the rows that a test plants."""
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from expectations import GateResult, suites, validate
+from orchestration.warehouse import database
+
+# As the dbt models have them. Tables of migrations are copied without their constraints, so that faults can be planted.
+SHAPES = {
+    "staging.stg_events": "source text, event_id text, event_type text, occurred_at timestamptz, hour timestamptz, "
+    "system text",
+    "staging.stg_content_events": "occurred_at timestamptz, event_type text, content_id text, rating numeric",
+    "staging.stg_lessons": "occurred_at timestamptz, score numeric, duration_seconds numeric",
+    "staging.stg_order_lines": "occurred_at timestamptz, order_id text, currency text, quantity numeric, "
+    "price numeric, amount numeric",
+    "staging.stg_requests": "occurred_at timestamptz, status numeric, latency_ms numeric",
+    "staging.stg_room_events": "occurred_at timestamptz, event_type text, room_id text",
+    "staging.stg_transactions": "occurred_at timestamptz, event_type text, transaction_id text, seller_id text, "
+    "currency text, amount numeric, fee numeric",
+    "marts.metric_hourly": "metric text, segment text, hour timestamptz, value numeric",
+    "marts.metric_daily": "metric text, segment text, day date, value numeric",
+    "marts.user_daily": "user_id text, day date, events numeric, active_hours bigint, sessions bigint, "
+    "lessons_completed bigint, average_score numeric, orders bigint, revenue numeric",
+}
+
+Judge = Callable[[str, list[dict]], GateResult]
+
+
+def insert(connection: psycopg.Connection, table: str, rows: list[dict]) -> None:
+    for row in rows:
+        places = ", ".join(f"%({column})s" for column in row)
+        connection.execute(f"insert into {table} ({', '.join(row)}) values ({places})", row)
+
+
+@pytest.fixture(scope="session")
+def warehouse(postgres) -> str:
+    """The URL of one warehouse for all tests of suites: `connection` empties it for each."""
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("create database planted template template_tidemark")
+    target = database._database(postgres, "planted")
+    with psycopg.connect(target) as connection:
+        for table, columns in SHAPES.items():
+            connection.execute(f"create table {table} ({columns})")
+    return target
+
+
+@pytest.fixture
+def connection(warehouse):
+    with psycopg.connect(warehouse, autocommit=True) as connection:
+        connection.execute(f"truncate raw.loads, {', '.join(SHAPES)} cascade")
+        connection.execute("update ops.tenant set timezone = 'UTC', currency = 'EUR'")
+        yield connection
+
+
+@pytest.fixture
+def judge(connection, warehouse) -> Judge:
+    """Put rows into an empty copy of a table, and judge it by the table's suite."""
+
+    def judge_rows(table: str, rows: list[dict]) -> GateResult:
+        connection.execute("drop table if exists public.planted")
+        connection.execute(f"create table public.planted as select * from {table} with no data")
+        insert(connection, "public.planted", rows)
+        columns = ", ".join(suites()[table].columns)
+        return validate(suites()[table], table, warehouse, f"select {columns} from public.planted")
+
+    return judge_rows

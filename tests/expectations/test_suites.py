@@ -1,0 +1,470 @@
+"""Each suite passes on good rows, and says what is wrong with bad ones."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from expectations import suites, validate
+from tests.expectations.conftest import insert
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+DAY = date(2026, 3, 2)
+
+
+def at(**offset) -> datetime:
+    return NOON + timedelta(**offset)
+
+
+GOOD = {
+    "raw.events": [
+        {
+            "source": "native",
+            "event_id": f"e{number}",
+            "event_type": "lesson_completed",
+            "occurred_at": at(minutes=number),
+            "received_at": at(minutes=number),
+            "load_id": 1,
+        }
+        for number in range(3)
+    ],
+    "staging.stg_events": [
+        {"event_type": "lesson_completed", "occurred_at": at(minutes=5), "hour": NOON, "system": "learning"},
+        {"event_type": "something_new", "occurred_at": at(minutes=59), "hour": NOON, "system": "other"},
+    ],
+    "staging.stg_content_events": [
+        {"occurred_at": NOON, "event_type": "content_viewed", "content_id": "c1"},
+        {"occurred_at": NOON, "event_type": "content_rated", "content_id": "c1", "rating": 5},
+    ],
+    "staging.stg_lessons": [{"occurred_at": at(minutes=n), "score": n, "duration_seconds": 60} for n in range(101)]
+    + [{"occurred_at": NOON, "score": None, "duration_seconds": None}],
+    "staging.stg_order_lines": [
+        {"occurred_at": NOON, "order_id": "o1", "currency": "EUR", "quantity": 2, "price": 1.25, "amount": 2.5},
+        {"occurred_at": NOON, "order_id": "o2", "currency": "GBP", "quantity": -1, "price": 3, "amount": -3},
+        {"occurred_at": NOON, "order_id": "o3", "currency": "GBP", "quantity": 1, "price": 0, "amount": 0},
+    ],
+    "staging.stg_requests": [
+        {"occurred_at": NOON, "status": 100, "latency_ms": 0},
+        {"occurred_at": NOON, "status": 599, "latency_ms": 12.5},
+    ],
+    "staging.stg_room_events": [{"occurred_at": NOON, "event_type": "room_created", "room_id": "r1"}],
+    "staging.stg_transactions": [
+        {
+            "occurred_at": NOON,
+            "event_type": "transaction_created",
+            "transaction_id": "t1",
+            "seller_id": "s1",
+            "currency": "EUR",
+            "amount": 10,
+            "fee": 1,
+        }
+    ],
+    "marts.metric_hourly": [
+        {"metric": "revenue", "segment": "all", "hour": NOON, "value": -3},
+        {"metric": "error_rate", "segment": "all", "hour": NOON, "value": 1},
+        {"metric": "average_score", "segment": "skill=a", "hour": NOON, "value": 100},
+        {"metric": "requests", "segment": "all", "hour": NOON, "value": 0},
+    ],
+    "marts.metric_daily": [
+        {"metric": "active_users", "segment": "all", "day": DAY, "value": 7},
+        {"metric": "error_rate", "segment": "all", "day": DAY, "value": 0},
+    ],
+    "marts.user_daily": [
+        {
+            "user_id": "u1",
+            "day": DAY,
+            "events": 3,
+            "active_hours": 1,
+            "sessions": 0,
+            "lessons_completed": 0,
+            "average_score": None,
+            "orders": 0,
+            "revenue": -4,
+        }
+    ],
+    "ml.forecasts": [
+        {
+            "series_id": "revenue",
+            "ds": at(days=n),
+            "yhat": 10,
+            "lo_80": 8,
+            "hi_80": 12,
+            "lo_95": 8,
+            "hi_95": 15,
+            "model_id": "m",
+        }
+        for n in range(14)
+    ],
+    "ml.anomalies": [
+        {
+            "series_id": "revenue",
+            "ds": at(hours=n),
+            "value": 10,
+            "score": n % 2,
+            "is_anomaly": False,
+            "expected": 9,
+            "lo": 8,
+            "hi": 12,
+        }
+        for n in range(4)
+    ],
+    "ml.churn_scores": [
+        {"user_id": f"u{n}", "as_of": NOON, "probability": n, "reasons": '[{"feature": "recency"}]', "model_id": "m"}
+        for n in range(2)
+    ],
+}
+
+# (table, what is wrong: changes of the first good row, or further rows; the status, and what is said)
+PLANTED = [
+    ("raw.events", {"event_type": None}, "failed", "event_type is missing in 1 of 3 rows"),
+    ("raw.events", {"source": None}, "failed", "source is missing in 1 of 3 rows"),
+    ("raw.events", {"event_id": "e1"}, "failed", "2 rows share 1 values of (source, event_id), which must be unique"),
+    ("raw.events", {"load_id": 9}, "failed", "1 events name load 9, which is no committed load of their source"),
+    ("raw.events", {"event_type": " "}, "failed", "1 events have a blank event_type"),
+    (
+        "raw.events",
+        {"occurred_at": datetime(1970, 1, 1, tzinfo=UTC)},
+        "failed",
+        "1 of 3 values of occurred_at are below 1990-01-01T00:00:00+00:00, such as 1970-01-01 00:00:00+00:00",
+    ),
+    (
+        "raw.events",
+        {"occurred_at": at(days=2)},
+        "failed",
+        "1 events of load 1 lie in its future, the last at 2026-03-04 12:00 UTC",
+    ),
+    (
+        "raw.events",
+        {"load_id": 2},
+        "warned",
+        "6.0 % of the 50 records of load 2 are quarantined (allowed: 5 %)",
+    ),
+    (
+        "staging.stg_events",
+        {"hour": at(hours=1)},
+        "failed",
+        "1 events happened outside of the hour that they are counted in",
+    ),
+    (
+        "staging.stg_events",
+        {"system": "teaching"},
+        "failed",
+        "1 of 2 values of system are none of engagement, learning, rooms, shop, marketplace, system, other",
+    ),
+    (
+        "staging.stg_content_events",
+        [{"occurred_at": NOON, "event_type": "content_rated", "content_id": None, "rating": 6}] * 20,
+        "failed",
+        "90.9 % of the 22 events on content of 2026-03-02 name no content (allowed: 5 %)",
+    ),
+    (
+        "staging.stg_lessons",
+        [{"occurred_at": NOON, "score": 140}],
+        "warned",
+        "1 of 102 values of score lie outside 0..100, such as 140",
+    ),
+    (
+        "staging.stg_lessons",
+        [{"occurred_at": at(days=1), "score": 140}] * 19,
+        "warned",
+        "19 of 120 values of score lie outside 0..100, such as 140, 140, 140",
+    ),
+    (
+        "staging.stg_lessons",
+        [{"occurred_at": at(days=1), "score": -1}] * 8 + [{"occurred_at": at(days=1), "score": 50}] * 12,
+        "failed",
+        "40.0 % of the 20 scores of 2026-03-03 lie outside 0..100 (allowed: 1 %)",
+    ),
+    (
+        "staging.stg_lessons",
+        [{"occurred_at": NOON, "duration_seconds": -5}],
+        "warned",
+        "1 of 102 values of duration_seconds are below 0, such as -5",
+    ),
+    (
+        "staging.stg_order_lines",
+        {"price": -1, "amount": -2},
+        "warned",
+        "1 of 3 values of price are below 0, such as -1",
+    ),
+    (
+        "staging.stg_order_lines",
+        [{"occurred_at": at(days=1), "order_id": "o", "currency": "EUR", "quantity": 1, "price": -1, "amount": -1}]
+        * 40,
+        "failed",
+        "100.0 % of the 40 order lines of 2026-03-03 have a price that is missing or negative (allowed: 1 %)",
+    ),
+    ("staging.stg_order_lines", {"quantity": 0, "amount": 0}, "warned", "1 of 3 values of quantity are zero"),
+    ("staging.stg_order_lines", {"currency": "euro"}, "warned", "1 of 3 values of currency are not a code of ISO 4217"),
+    (
+        "staging.stg_order_lines",
+        {"amount": 2.51},
+        "failed",
+        "the amounts of 1 lines are not quantity × price, the first at 2026-03-02 12:00 UTC",
+    ),
+    ("staging.stg_requests", {"status": 600}, "warned", "1 of 2 values of status lie outside 100..599, such as 600"),
+    ("staging.stg_requests", {"latency_ms": -2.5}, "warned", "1 of 2 values of latency_ms are below 0, such as -2.5"),
+    (
+        "staging.stg_requests",
+        [{"occurred_at": NOON, "status": None, "latency_ms": 1}] * 38,
+        "failed",
+        "95.0 % of the 40 requests of 2026-03-02 have a status that is missing or outside 100..599 (allowed: 1 %)",
+    ),
+    (
+        "staging.stg_room_events",
+        {"event_type": "room_painted"},
+        "failed",
+        "1 of 1 values of event_type are none of room_created, room_joined, room_started, vote_cast, room_matched, "
+        "room_completed, room_abandoned",
+    ),
+    ("staging.stg_room_events", {"room_id": None}, "warned", "room_id is missing in 1 of 1 rows"),
+    ("staging.stg_transactions", {"amount": -10}, "warned", "1 of 1 values of amount are below 0, such as -10"),
+    (
+        "staging.stg_transactions",
+        {"event_type": "transaction_lost"},
+        "failed",
+        "1 of 1 values of event_type are none of transaction_created, transaction_settled, transaction_failed",
+    ),
+    (
+        "marts.metric_hourly",
+        [{"metric": "revenue", "segment": "all", "hour": NOON, "value": 5}],
+        "failed",
+        "2 rows share 1 values of (metric, segment, hour), which must be unique",
+    ),
+    ("marts.metric_hourly", {"value": None}, "failed", "value is missing in 1 of 4 rows"),
+    (
+        "marts.metric_hourly",
+        {"metric": "error_rate", "segment": "endpoint=/a", "value": 1.01},
+        "failed",
+        "1 values of error_rate lie outside 0..1, the first at 2026-03-02 12:00 UTC",
+    ),
+    (
+        "marts.metric_hourly",
+        {"metric": "orders", "value": -1},
+        "failed",
+        "1 values of orders are negative, the first at 2026-03-02 12:00 UTC",
+    ),
+    (
+        "marts.metric_hourly",
+        {"metric": "average_score", "value": 101},
+        "warned",
+        "1 values of average_score are negative, or scores above 100, the first at 2026-03-02 12:00 UTC",
+    ),
+    (
+        "marts.metric_hourly",
+        {"value": float("nan")},
+        "failed",
+        "1 values of revenue are no finite number, the first at 2026-03-02 12:00 UTC",
+    ),
+    (
+        "marts.metric_hourly",
+        {"hour": at(minutes=30)},
+        "failed",
+        "1 values do not begin on the tenant's hour, the first at 2026-03-02 12:30:00 UTC",
+    ),
+    (
+        "marts.metric_daily",
+        {"metric": "error_rate", "segment": "endpoint=/a", "value": -0.5},
+        "failed",
+        "1 values of error_rate lie outside 0..1, the first at 2026-03-02",
+    ),
+    ("marts.user_daily", {"active_hours": 27}, "failed", "1 of 1 values of active_hours lie outside 1..26, such as 27"),
+    (
+        "marts.user_daily",
+        [{"user_id": "u1", "day": DAY, "events": 1, "active_hours": 1, "revenue": 0}],
+        "failed",
+        "2 rows share 1 values of (user_id, day), which must be unique",
+    ),
+    (
+        "ml.forecasts",
+        {"lo_80": 11},
+        "failed",
+        "1 intervals of revenue are not nested around the forecast, the first for 2026-03-02 12:00 UTC",
+    ),
+    (
+        "ml.forecasts",
+        {"hi_95": float("inf")},
+        "failed",
+        "1 forecasts of revenue are no finite number, the first for 2026-03-02 12:00 UTC",
+    ),
+    (
+        "ml.forecasts",
+        {"ds": at(days=20)},
+        "failed",
+        "the forecast of revenue has 14 steps where its horizon has 20",
+    ),
+    (
+        "ml.forecasts",
+        {"yhat": 1001, "hi_80": 1001, "hi_95": 1001},
+        "failed",
+        "1 forecasts of revenue reach 1,001, where the past never exceeded 100",
+    ),
+    ("ml.anomalies", {"score": 1.5}, "failed", "1 of 4 values of score lie outside 0..1, such as 1.5"),
+    ("ml.anomalies", {"expected": 20}, "failed", "1 expected values of revenue lie outside of their own limits"),
+    ("ml.anomalies", {"value": float("nan")}, "failed", "1 scored values of revenue are no finite number"),
+    (
+        "ml.anomalies",
+        [
+            {
+                "series_id": "orders",
+                "value": 1,
+                "score": 1,
+                "is_anomaly": n < 11,
+                "expected": 1,
+                "lo": 0,
+                "hi": 2,
+            }
+            for n in range(100)
+        ],
+        "warned",
+        "11.0 % of the 100 values of orders are called anomalies (allowed: 10 %)",
+    ),
+    ("ml.churn_scores", {"probability": 1.2}, "failed", "1 of 2 values of probability lie outside 0..1, such as 1.2"),
+    ("ml.churn_scores", {"reasons": "[]"}, "failed", "1 scores come without a reason"),
+    (
+        "ml.churn_scores",
+        {"user_id": "u1"},
+        "failed",
+        "2 rows share 1 values of (user_id, as_of, model_id), which must be unique",
+    ),
+]
+
+
+@pytest.fixture
+def around(connection):
+    """The other tables that suites look into: two loads, and a past whose hours sum to its day."""
+    for load_id, received, quarantined in ((1, 100, 5), (2, 50, 3)):
+        connection.execute(
+            """insert into raw.loads (load_id, source, locator, checksum, received, loaded, duplicate, quarantined,
+                                      suppressed, started_at, committed_at)
+               values (%s, 'native', 'a.jsonl', 'c', %s, %s, 0, %s, 0, %s, %s)""",
+            [load_id, received, received - quarantined, quarantined, at(hours=1), at(hours=1)],
+        )
+    insert(
+        connection,
+        "marts.metric_daily",
+        [{"metric": "revenue", "segment": "all", "day": date(2026, 1, 1), "value": 100}],
+    )
+
+
+@pytest.mark.parametrize("table", GOOD)
+def test_good_rows_pass(judge, around, table):
+    result = judge(table, GOOD[table])
+    assert (result.status, result.sentences, result.rows) == ("passed", [], len(GOOD[table]))
+
+
+@pytest.mark.parametrize(
+    ("table", "wrong", "status", "says"), PLANTED, ids=[f"{t}: {s}"[:90] for t, _, _, s in PLANTED]
+)
+def test_a_planted_fault_is_found_and_said(judge, around, table, wrong, status, says):
+    first, *others = GOOD[table]
+    rows = [first | wrong, *others] if isinstance(wrong, dict) else [first, *others, *wrong]
+    result = judge(table, rows)
+    assert result.status == status
+    assert f"{table}: {says}" in result.sentences
+    unmet = [one for one in result.results if not one.success]
+    assert {one.severity for one in unmet} == ({"warning"} if status == "warned" else {one.severity for one in unmet})
+
+
+def test_a_poisoned_day_among_ninety_good_ones_fails_by_its_name(connection, warehouse):
+    connection.execute(
+        """insert into staging.stg_lessons
+           select %s + day * interval '1 day' + lesson * interval '1 minute',
+                  case when day = 0 and lesson <= 124 then 140 else 80 end, 60
+           from generate_series(-60, 29) as day, generate_series(1, 310) as lesson""",
+        [NOON],
+    )
+    result = validate(suites()["staging.stg_lessons"], "staging.stg_lessons", warehouse)
+    assert result.sentences == [
+        "staging.stg_lessons: 40.0 % of the 310 scores of 2026-03-02 lie outside 0..100 (allowed: 1 %)",
+        "staging.stg_lessons: 124 of 27,900 values of score lie outside 0..100, such as 140, 140, 140",
+    ]
+    assert (result.status, result.rows) == ("failed", 27_900)
+
+
+@pytest.mark.parametrize("table", sorted(GOOD.keys() - {"ml.forecasts"}))
+def test_no_rows_are_no_fault(judge, table):
+    """Where nothing happened in the touched hours; the long series say so with a warning."""
+    assert judge(table, []).status == ("warned" if table.startswith("marts.metric") else "passed")
+
+
+def test_many_poisoned_days_are_told_by_three_and_a_count(judge):
+    rows = [{"occurred_at": at(days=n // 20), "score": 140} for n in range(100)]
+    (said,) = (one.says for one in judge("staging.stg_lessons", rows).results if one.name == "scores by day")
+    assert said.startswith("100.0 % of the 20 scores of 2026-03-02 lie outside")
+    assert said.endswith("; and 2 more")
+
+
+def test_a_day_is_a_day_of_the_tenant(judge, connection):
+    connection.execute("update ops.tenant set timezone = 'Europe/Berlin'")
+    late = datetime(2026, 3, 2, 23, 30, tzinfo=UTC)  # half past midnight of the third in Berlin
+    result = judge("staging.stg_lessons", [{"occurred_at": late, "score": 101}] * 20)
+    assert "100.0 % of the 20 scores of 2026-03-03 lie outside" in result.sentences[0]
+
+
+def daily(metric: str, segment: str, value: float) -> dict:
+    return {"metric": metric, "segment": segment, "day": DAY, "value": value}
+
+
+def test_hours_sum_to_days_and_segments_to_wholes(judge, connection):
+    hours = [("units", "all", 1, 2), ("units", "all", 23, 3), ("units", "currency=EUR", 1, 5), ("units", "all", 24, 99)]
+    insert(
+        connection,
+        "marts.metric_hourly",
+        [
+            {
+                "metric": metric,
+                "segment": segment,
+                "hour": datetime(2026, 3, 2, tzinfo=UTC) + timedelta(hours=hour),
+                "value": value,
+            }
+            for metric, segment, hour, value in hours
+        ],
+    )
+    assert judge("marts.metric_daily", [daily("units", "all", 5), daily("units", "currency=EUR", 5)]).status == "passed"
+    result = judge("marts.metric_daily", [daily("units", "all", 6), daily("units", "currency=EUR", 5)])
+    assert result.sentences == [
+        "marts.metric_daily: units (all) of 2026-03-02 is 6.00, and its hours sum to 5.00",
+        "marts.metric_daily: units of 2026-03-02 is 6.00, and its parts by currency sum to 5.00",
+    ]
+    missing = judge("marts.metric_daily", [daily("units", "all", 5)])
+    assert missing.sentences == [
+        "marts.metric_daily: units (currency=EUR) of 2026-03-02 is 0.00, and its hours sum to 5.00"
+    ]
+
+
+def test_other_currencies_are_no_part_of_the_whole(judge, connection):
+    connection.execute("update ops.tenant set currency = 'EUR'")
+    rows = [daily("revenue", "all", 10), daily("revenue", "currency=EUR", 10), daily("revenue", "currency=GBP", 99)]
+    hours = [{"hour": NOON} | {name: row[name] for name in ("metric", "segment", "value")} for row in rows]
+    insert(connection, "marts.metric_hourly", hours)
+    assert judge("marts.metric_daily", rows).status == "passed"
+    rows[1]["value"] = 11
+    assert (
+        "marts.metric_daily: revenue of 2026-03-02 is 10.00, and its parts by currency sum to 11.00"
+        in judge("marts.metric_daily", rows).sentences
+    )
+
+
+def test_an_hourly_horizon_is_complete_over_the_change_of_clocks(judge, connection):
+    connection.execute("update ops.tenant set timezone = 'Europe/Berlin'")
+    start = datetime(2026, 3, 28, tzinfo=UTC)
+    rows = [GOOD["ml.forecasts"][0] | {"ds": start + timedelta(hours=n)} for n in range(48)]
+    assert judge("ml.forecasts", rows).status == "passed"
+    del rows[7]
+    assert judge("ml.forecasts", rows).sentences == [
+        "ml.forecasts: the forecast of revenue has 47 steps where its horizon has 48"
+    ]
+
+
+def test_a_daily_horizon_is_complete_over_the_change_of_clocks(judge, connection):
+    connection.execute("update ops.tenant set timezone = 'Europe/Berlin'")
+    midnights = [
+        datetime(2026, 3, 27, 23, tzinfo=UTC),
+        datetime(2026, 3, 28, 23, tzinfo=UTC),
+        datetime(2026, 3, 29, 22, tzinfo=UTC),
+    ]
+    assert judge("ml.forecasts", [GOOD["ml.forecasts"][0] | {"ds": ds} for ds in midnights]).status == "passed"
+
+
+def test_no_forecast_at_all_fails(judge):
+    assert judge("ml.forecasts", []).status == "failed"

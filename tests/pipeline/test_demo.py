@@ -1,0 +1,159 @@
+"""The main job: what the simulation planted comes out at the other end, exactly, once, and held back when poisoned."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from orchestration import demo, instance, summary
+from orchestration.simulate.truth import Truth
+from orchestration.warehouse import database, marks
+
+
+@pytest.fixture
+def truth(pipeline) -> Truth:
+    return Truth.read(pipeline.home / "demo")
+
+
+def rows(query: str, *values) -> list[dict]:
+    with database.connect(rows=True) as connection:
+        return connection.execute(query, values).fetchall()
+
+
+def test_every_record_is_accounted_for(pipeline, truth):
+    events = pipeline.result["events"]
+    assert events["received"] == truth.lines
+    assert events["loaded"] == sum(truth.events.values())
+    assert events["duplicate"] == truth.duplicates
+    assert events["quarantined"] == sum(truth.broken.values())
+    assert events["suppressed"] == 0
+
+
+def test_orders_and_revenue_of_every_day_are_those_of_the_truth_to_the_cent(pipeline, truth):
+    published = rows(
+        """select day, sum(value) filter (where metric = 'orders') as orders,
+                  sum(value) filter (where metric = 'revenue') as revenue
+           from api.metric_daily where segment = 'all' and metric in ('orders', 'revenue') group by day order by day"""
+    )
+    assert {row["day"]: (row["orders"] or 0, row["revenue"]) for row in published} == {
+        day.date: (day.orders, day.revenue) for day in truth.days if day.orders or day.revenue
+    }
+
+
+def test_every_gate_was_judged_and_none_failed(pipeline):
+    gates = pipeline.result["gates"]
+    assert gates["failed"] == 0
+    assert gates["passed"] + gates["warned"] >= 8
+
+
+def test_models_are_registered_with_their_score_beside_a_baseline(pipeline):
+    models = {model["name"]: model["metrics"] for model in pipeline.result["models"]}
+    assert len(models) >= 3
+    for metrics in models.values():
+        assert metrics["value"] > 0
+        assert metrics["baseline"] > 0
+        assert metrics["baseline_name"]
+
+
+def test_revenue_is_forecast_from_the_first_day_that_is_not_final(pipeline):
+    forecasts = rows("select * from api.forecasts where series_id = 'revenue' order by ds")
+    newest = rows("select max(day) as day from api.metric_daily where is_final")[0]["day"]
+    assert len(forecasts) == 28
+    assert forecasts[0]["ds"].date() == newest + timedelta(days=1)
+    for row in forecasts:
+        assert row["lo_95"] <= row["lo_80"] <= row["yhat"] <= row["hi_80"] <= row["hi_95"]
+
+
+def test_planted_incidents_are_found(pipeline, truth):
+    planted = next(incident for incident in truth.incidents if incident.end is None)
+    found = rows("select * from ops.incidents where metric = %s and status = 'open'", planted.metric)
+    assert found
+    assert min(row["opened_hour"] for row in found) >= planted.start
+
+
+def test_the_report_is_there_and_went_through_the_outbox(pipeline):
+    from pypdf import PdfReader
+
+    text = " ".join(page.extract_text() for page in PdfReader(pipeline.result["report"]).pages)
+    assert "revenue" in text.lower()
+    assert pipeline.result["outbox"]["pending"] == 0
+    sent = rows("select * from ops.outbox where topic = 'report executive'")
+    assert [row["status"] for row in sent] == ["sent"] * len(sent) != []
+    assert list((pipeline.home / "outbox").glob("*.eml"))
+
+
+def test_a_second_run_loads_nothing_twice(pipeline):
+    before = rows("select metric, segment, day, value from api.metric_daily order by 1, 2, 3")
+    again = demo.run(lambda step: None)
+    assert again["events"]["received"] == 0
+    assert again["events_stored"] == pipeline.result["events_stored"]
+    assert rows("select metric, segment, day, value from api.metric_daily order by 1, 2, 3") == before
+
+
+def test_the_summary_is_one_json_document(pipeline, capsys):
+    from orchestration import console
+
+    console.show(pipeline.result, True, console.demo)
+    assert json.loads(capsys.readouterr().out)["events"] == pipeline.result["events"]
+    console.show(pipeline.result, False, console.demo)
+    assert f"{pipeline.result['events']['received']:,} received" in capsys.readouterr().out
+
+
+@pytest.fixture
+def poisoned(pipeline, tmp_path, truth):
+    """A day of impossible scores, right after the last; taken out again afterwards."""
+    day = truth.end + timedelta(hours=-2)
+    lines = [
+        json.dumps(
+            {
+                "event_id": f"poison-{number}",
+                "event_type": "lesson_completed",
+                "occurred_at": (day + timedelta(seconds=number)).isoformat(),
+                "user_id": f"user-{number:06}",
+                "properties": {"skill": "grammar", "score": 140, "duration_seconds": 60},
+            }
+        )
+        for number in range(300)
+    ]
+    (tmp_path / "poison.jsonl").write_text("\n".join(lines))
+    yield tmp_path / "poison.jsonl", day
+    with database.connect() as connection:
+        connection.execute("delete from raw.events where event_id like 'poison-%'")
+        marks.touch_hours(connection, day - timedelta(hours=3), day + timedelta(hours=3))
+    assert instance.execute("refresh", {"raw__events": {"source": "native", "paths": []}}).success
+
+
+def test_a_poisoned_day_stops_at_its_gate_and_what_was_published_stays_readable(pipeline, poisoned):
+    path, day = poisoned
+    published = rows("select * from api.metric_hourly order by metric, segment, hour")
+    built = rows("select * from marts.learning_hourly order by hour, skill")
+
+    done = summary.of_run(instance.execute("refresh", {"raw__events": {"source": "native", "paths": [str(path)]}}))
+    assert not done["success"]
+    assert done["gates"]["failed"] == 1
+    assert [held["table_name"] for held in done["held"]] == ["staging.stg_lessons"]
+    assert "score" in done["held"][0]["sentence"]
+    assert rows("select * from marts.learning_hourly order by hour, skill") == built
+    assert rows("select * from api.metric_hourly order by metric, segment, hour") == published
+
+    later = summary.of_run(instance.execute("refresh", {"raw__events": {"source": "native", "paths": []}}))
+    assert not later["success"], "the gate must hold in later runs, too"
+
+    assert instance.execute("alerts").success
+    incidents = rows("select * from ops.incidents where rule = 'gate' and status = 'open'")
+    assert len(incidents) == 1
+    assert instance.execute("report", {"report": {"name": "executive", "to": ["held@example.com"]}}).success
+    mail = rows("select mime from ops.outbox where recipient = 'held@example.com' order by created_at")[-1]["mime"]
+    import email
+    import email.policy
+
+    text = email.message_from_bytes(mail, policy=email.policy.default).get_body(("plain",)).get_content()
+    assert "held" in text.lower()
+    assert "stg_lessons" in text
+
+
+def test_after_the_poison_is_gone_everything_catches_up(pipeline):
+    assert rows("select * from ops.held_tables") == []
+    behind = rows("select table_name from ops.tidemarks where load_id < (select max(load_id) from raw.loads) "
+                  "and table_name like 'marts.%'")  # fmt: skip
+    assert behind == []

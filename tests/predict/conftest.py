@@ -1,0 +1,87 @@
+"""A small published warehouse: just the relations that learning reads, filled with known rhythms and known churners."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import psycopg
+import pytest
+
+from orchestration.warehouse import database, marks
+
+FIRST_DAY = date(2026, 1, 1)
+DAYS = 90
+PEOPLE = 900
+MARK = 7
+METRICS = [
+    ("revenue", "money", "sum"),
+    ("orders", "count", "distinct"),
+    ("active_users", "count", "distinct"),
+    ("average_score", "score", "ratio"),
+    ("latency_p95_ms", "ms", "percentile"),
+]
+
+
+@pytest.fixture
+def published(warehouse) -> str:
+    """The URL of a warehouse with 90 days of published metrics and of people's days, at mark 7."""
+    with database.connect() as connection:
+        _create(connection)
+        _fill_metrics(connection, np.random.default_rng(3))
+        _fill_people(connection, np.random.default_rng(4))
+        marks.set_mark(connection, "views.metric_daily", MARK)
+    return warehouse
+
+
+def _create(connection: psycopg.Connection) -> None:
+    connection.execute("""
+        create table api.metrics (metric text, unit text, adds_up text);
+        create table api.metric_hourly
+            (metric text, segment text, hour timestamptz, value numeric, is_final boolean, load_id bigint);
+        create table api.metric_daily
+            (metric text, segment text, day date, value numeric, is_final boolean, load_id bigint);
+        create table marts.user_daily
+            (user_id text, day date, events bigint, active_hours bigint, sessions bigint, lessons_completed bigint,
+             average_score numeric, orders bigint, revenue numeric);
+        """)
+    with connection.cursor() as cursor:
+        cursor.executemany("insert into api.metrics values (%s, %s, %s)", METRICS)
+
+
+def _fill_metrics(connection: psycopg.Connection, random: np.random.Generator) -> None:
+    hours = np.arange(DAYS * 24)
+    rhythm = (1 + 0.8 * np.sin(2 * np.pi * (hours % 24 - 8) / 24)) * np.where((hours // 24) % 7 >= 5, 0.6, 1.0)
+    values = {
+        ("revenue", "all"): random.poisson(40 * rhythm) * 5.0,
+        ("orders", "all"): random.poisson(40 * rhythm).astype(float),
+        ("active_users", "all"): random.poisson(200 * rhythm).astype(float),
+        ("average_score", "all"): random.normal(75, 3, len(hours)),
+        ("latency_p95_ms", "endpoint=/learn"): 120 * np.exp(random.normal(0, 0.1, len(hours))),
+    }
+    midnight = datetime.combine(FIRST_DAY, datetime.min.time(), UTC)
+    with connection.cursor() as cursor:
+        with cursor.copy("copy api.metric_hourly from stdin") as copy:
+            for (metric, segment), series in values.items():
+                for hour, value in zip(hours, series, strict=True):
+                    if value:
+                        copy.write_row((metric, segment, midnight + timedelta(hours=int(hour)), value, True, MARK))
+        with cursor.copy("copy api.metric_daily from stdin") as copy:
+            for (metric, segment), series in values.items():
+                for place, value in enumerate(series.reshape(DAYS, 24).sum(axis=1)):
+                    copy.write_row((metric, segment, FIRST_DAY + timedelta(days=place), value, True, MARK))
+            copy.write_row(("revenue", "all", FIRST_DAY + timedelta(days=DAYS), 3.0, False, MARK))
+
+
+def _fill_people(connection: psycopg.Connection, random: np.random.Generator) -> None:
+    """People come on a share of days of their own, until a third of them leave for good; leavers fade out first."""
+    with connection.cursor() as cursor, cursor.copy("copy marts.user_daily from stdin") as copy:
+        for person in range(PEOPLE):
+            habit = random.beta(2, 4)
+            leaves_on = random.integers(10, DAYS) if random.random() < 0.5 else DAYS + 30
+            for day in range(DAYS):
+                habit_now = habit * (0.4 if day > leaves_on - 10 else 1.0)
+                if day < leaves_on and random.random() < habit_now:
+                    lessons = int(random.poisson(1.5))
+                    score = float(random.normal(75, 8)) if lessons else None
+                    orders = int(random.random() < 0.1)
+                    row = (1 + random.poisson(6), 1, 1, lessons, score, orders, 20.0 * orders)
+                    copy.write_row((f"u{person}", FIRST_DAY + timedelta(days=day), *row))

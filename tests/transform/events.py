@@ -1,0 +1,70 @@
+"""Events of the five systems made at random, and loads of them written as the ingest stage writes them."""
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+
+def load(connection: psycopg.Connection, events: list[dict]) -> int:
+    """Commit events as one load; those that are known already count as duplicates. Returns the load's number."""
+    load_id = connection.execute("select coalesce(max(load_id), 0) + 1 from raw.loads").fetchone()[0]
+    fresh = [
+        event
+        for event in events
+        if connection.execute(
+            "insert into raw.identities values (raw.identity_of('test', %(event_id)s), %(occurred_at)s) "
+            "on conflict do nothing",
+            event,
+        ).rowcount
+    ]
+    newest = max((event["occurred_at"] for event in fresh), default=None)
+    connection.execute(
+        "insert into raw.loads values (%s, 'test', 'memory', %s, %s, %s, %s, 0, 0, %s, now())",
+        [load_id, str(load_id), len(events), len(fresh), len(events) - len(fresh), newest],
+    )
+    for event in fresh:
+        connection.execute(
+            "insert into raw.events values ('test', %(event_id)s, %(event_type)s, %(occurred_at)s, now(), %(user_id)s, "
+            "null, %(properties)s, %(load_id)s)",
+            event | {"properties": Jsonb(event["properties"]), "load_id": load_id},
+        )
+        connection.execute(
+            "insert into raw.touched_hours values (%s, ops.hour_of(%s, ops.timezone())) on conflict do nothing",
+            [load_id, event["occurred_at"]],
+        )
+    connection.commit()
+    return load_id
+
+
+def random_events(rng: random.Random, count: int) -> list[dict]:
+    """Events of a few people over three days (the second has 23 hours in Berlin), and one 400 days before."""
+    start = datetime(2026, 3, 28, tzinfo=UTC)
+    makers = {
+        "page_viewed": lambda: {},
+        "content_viewed": lambda: {"content_id": "c1", "category": rng.choice("xy")},
+        "lesson_completed": lambda: {"skill": rng.choice("ab"), "score": rng.randint(0, 100), "duration_seconds": 60},
+        "order_completed": lambda: {
+            "order_id": f"o{rng.random()}",
+            "currency": rng.choice(["EUR", "USD"]),
+            "products": [{"product_id": "p", "quantity": rng.randint(1, 3), "price": rng.randint(1, 9999) / 100}],
+        },
+        "request_served": lambda: {"endpoint": rng.choice(["/a", "/b"]), "status": 200, "latency_ms": rng.random()},
+        "room_matched": lambda: {"room_id": "r", "category": "c"},
+        "transaction_created": lambda: {"transaction_id": f"t{rng.random()}", "amount": 5, "currency": "EUR"},
+    }
+    events = []
+    for number in range(count):
+        kind = rng.choice(list(makers))
+        late = timedelta(days=400) if number == 0 else timedelta()
+        events.append(
+            {
+                "event_id": f"e{number}",
+                "event_type": kind,
+                "occurred_at": start - late + timedelta(seconds=rng.randint(0, 3 * 86_400)),
+                "user_id": f"u{rng.randint(1, 4)}",
+                "properties": makers[kind](),
+            }
+        )
+    return events

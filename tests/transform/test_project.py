@@ -1,0 +1,61 @@
+"""The dbt project as a whole: what Dagster shows of it, its own tests, and the page of metrics."""
+
+import random
+
+import dagster as dg
+import pytest
+
+from orchestration.errors import TidemarkError
+from orchestration.transform import catalogue
+from orchestration.warehouse import marks
+from tests.transform.events import load, random_events
+
+
+def test_the_page_of_metrics_is_that_of_the_catalogue():
+    assert catalogue.PAGE.read_text() == catalogue.page(), "run: python -m orchestration.transform.catalogue"
+
+
+def test_every_model_builds_and_every_dbt_test_passes(dbt, connection):
+    load(connection, random_events(random.Random(11), 300))
+    results = dbt.run(["build"])
+    kinds = [str(result.node.resource_type) for result in results]
+    assert {str(result.status) for result in results} == {"success", "pass"}
+    assert kinds.count("model") >= 36
+    assert kinds.count("unit_test") >= 6
+    assert kinds.count("test") >= 5
+
+
+def test_a_dbt_test_fails_when_an_hour_is_wrong(dbt, connection):
+    load(connection, random_events(random.Random(12), 100))
+    dbt.build("staging marts published", 1)
+    connection.execute("update marts.metric_hourly set value = value + 1 where metric = 'events'")
+    connection.commit()
+    with pytest.raises(TidemarkError, match="hours_sum_to_days"):
+        dbt.run(["test", "--select", "hours_sum_to_days"])
+
+
+def test_touching_hours_has_them_computed_again(dbt, connection):
+    load(connection, random_events(random.Random(13), 60))
+    dbt.build("staging marts published", 1)
+    query = "select coalesce(sum(value), 0) from marts.metric_hourly where metric = 'events'"
+    right = connection.execute(query).fetchone()
+    first, last = connection.execute("select min(occurred_at), max(occurred_at) from raw.events").fetchone()
+    connection.execute("select setval('raw.load_ids', 1)")
+    connection.execute("update marts.metric_hourly set value = value + 1")
+    assert marks.touch_hours(connection, first.replace(minute=0), last) > 0
+    connection.commit()
+    dbt.build("staging marts published", 2)
+    assert connection.execute(query).fetchone() == right
+
+
+def test_dagster_shows_each_model_once_with_what_it_is_made_from(dbt):
+    from orchestration.transform import assets
+
+    specs = {spec.key: spec for layer in assets.assets for spec in layer.specs}
+    models = [node for node in dbt.nodes().values() if node["resource_type"] == "model"]
+    assert len(specs) == len(models)
+    order_lines = specs[dg.AssetKey(["staging", "stg_order_lines"])]
+    assert [dep.asset_key for dep in order_lines.deps] == [dg.AssetKey(["staging", "stg_events"])]
+    published = specs[dg.AssetKey(["views", "metric_daily"])]
+    assert [dep.asset_key for dep in published.deps] == [dg.AssetKey(["marts", "metric_daily"])]
+    assert all(spec.description for spec in specs.values())

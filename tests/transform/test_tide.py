@@ -1,0 +1,157 @@
+"""The tide mark materialization: whatever the order in which events come, the tables are those of one clean build."""
+
+import itertools
+import random
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from orchestration.warehouse import database
+from tests.transform.events import load, random_events
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def refresh(dbt, high_mark: int) -> None:
+    dbt.build("staging marts published", high_mark)
+
+
+def contents(connection: psycopg.Connection) -> dict[str, str]:
+    """A checksum of each built table's rows, without the load that wrote them."""
+    tables = connection.execute(
+        "select relation from ops.definitions join pg_class on oid = to_regclass(relation) "
+        "where relkind = 'r' order by 1"
+    ).fetchall()
+    return {
+        table: connection.execute(
+            f"select count(*) || ' ' || coalesce(md5(string_agg(line, ',' order by line)), '') "
+            f"from (select (to_jsonb(t) - 'load_id')::text as line from {table} as t) as lines"
+        ).fetchone()[0]
+        for (table,) in tables
+    }
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_order_delay_and_duplication_gives_the_tables_of_one_clean_build(dbt, connection, seed):
+    rng = random.Random(seed)
+    events = random_events(rng, 150)
+    arrivals = events + rng.choices(events, k=30)
+    rng.shuffle(arrivals)
+    cuts = sorted(rng.sample(range(1, len(arrivals)), 3))
+    for begin, end in itertools.pairwise([0, *cuts, len(arrivals)]):
+        refresh(dbt, load(connection, arrivals[begin:end]))
+    stepwise = contents(connection)
+
+    connection.execute("delete from ops.definitions")  # has every table made anew
+    connection.commit()
+    refresh(dbt, 4)
+    assert contents(connection) == stepwise
+    assert len(stepwise) >= 15
+    assert all(not rows.startswith("0 ") for rows in stepwise.values())
+
+
+def test_only_touched_hours_are_written_again(dbt, connection):
+    def row_versions():
+        return dict(connection.execute("select hour::text, xmin::text from marts.learning_hourly").fetchall())
+
+    def lesson(number, hour):
+        return {
+            "event_id": f"e{number}", "event_type": "lesson_completed", "occurred_at": START + timedelta(hours=hour),
+            "user_id": "u", "properties": {"skill": "a", "score": 50},
+        }  # fmt: skip
+
+    refresh(dbt, load(connection, [lesson(hour, hour) for hour in range(10)]))
+    before = row_versions()
+    connection.rollback()
+    refresh(dbt, load(connection, [lesson(99, 4)]))
+    after = row_versions()
+    changed = {hour for hour in after if after[hour] != before[hour]}
+    assert changed == {(START + timedelta(hours=4)).isoformat(sep=" ")[:19] + "+00"}
+
+
+def test_hours_whose_events_vanished_vanish(dbt, connection):
+    events = random_events(random.Random(7), 60)
+    refresh(dbt, load(connection, events))
+    gone = {event["event_id"] for event in events if event["user_id"] == "u1"}
+    connection.execute("delete from raw.events where user_id = 'u1'")
+    connection.execute("insert into raw.loads values (2, 'erasure', 'u1', '', 0, 0, 0, 0, 0, null, now())")
+    for event in events:
+        if event["event_id"] in gone:
+            connection.execute(
+                "insert into raw.touched_hours values (2, ops.hour_of(%s, ops.timezone())) on conflict do nothing",
+                [event["occurred_at"]],
+            )
+    connection.commit()
+    refresh(dbt, 2)
+    left = contents(connection)
+    connection.execute("delete from ops.definitions")
+    connection.commit()
+    refresh(dbt, 2)
+    assert contents(connection) == left
+    assert connection.execute("select count(*) from marts.user_daily where user_id = 'u1'").fetchone() == (0,)
+
+
+def test_an_hour_is_final_when_every_live_source_has_passed_it_by_its_lateness(dbt, connection):
+    def page(number, at):
+        return {
+            "event_id": f"e{number}",
+            "event_type": "page_viewed",
+            "occurred_at": at,
+            "user_id": "u",
+            "properties": {},
+        }
+
+    def final_hours():
+        rows = connection.execute(
+            "select hour, is_final from api.metric_hourly where metric = 'events' and segment = 'all' order by 1"
+        ).fetchall()
+        connection.rollback()
+        return {hour.hour: is_final for hour, is_final in rows}
+
+    refresh(
+        dbt, load(connection, [page(1, START + timedelta(hours=1)), page(2, START + timedelta(hours=2, minutes=59))])
+    )
+    # passed by 2:59 less an hour: 1:59
+    assert final_hours() == {1: False, 2: False}
+    refresh(dbt, load(connection, [page(3, START + timedelta(hours=4, minutes=30))]))
+    # 3:30: the hours 1 and 2 are over by then, though no event of theirs came
+    assert final_hours() == {1: True, 2: True, 4: False}
+
+
+def test_a_changed_select_is_applied_to_all_rows(dbt, connection):
+    refresh(dbt, load(connection, random_events(random.Random(3), 40)))
+    before = contents(connection)
+    connection.execute("update ops.definitions set definition = 'older' where relation = 'marts.metric_daily'")
+    connection.execute("update marts.metric_daily set value = value + 1")
+    connection.commit()
+    refresh(dbt, 1)
+    assert contents(connection) == before
+
+
+def test_building_side_by_side_never_doubles(dbt, connection, warehouse, parsed_project):
+    import subprocess
+    import sys
+
+    load(connection, random_events(random.Random(5), 80))
+    program = (
+        "import pathlib; from orchestration.transform import project\n"
+        f"project.target = lambda: pathlib.Path({str(parsed_project)!r})\n"
+        "project.build('staging marts published', 1)"
+    )
+    dbt.manifest()
+    runs = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(2)]
+    assert [run.wait(120) for run in runs] == [0, 0]
+    twice = contents(connection)
+    connection.execute("delete from ops.definitions")
+    connection.commit()
+    refresh(dbt, 1)
+    assert contents(connection) == twice
+
+
+def test_tables_that_people_read_by_name_are_there(dbt, connection):
+    refresh(dbt, 0)
+    dbt.build("predictions", 0)
+    with database.connect() as reader:
+        for table in ("metric_hourly", "metric_daily", "metrics", "executive_summary", "forecasts", "anomalies"):
+            reader.execute(f"select * from api.{table}")
