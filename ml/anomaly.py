@@ -143,7 +143,7 @@ def _judge(one: pd.DataFrame, calendar: _Calendar) -> pd.DataFrame:
             "score": np.nan_to_num(1.0 - 1.0 / (1.0 + distance)),
             "is_anomaly": _alerts(distance > 1.0, calendar.day),
             "expected": expected,
-            "lo": expected - half,
+            "lo": np.where(_was_negative(y), expected - half, np.maximum(expected - half, 0.0)),
             "hi": expected + half,
         }
     )
@@ -186,8 +186,7 @@ def _expected(y: np.ndarray, season: int, count: int, least: int, calendar: _Cal
     expected[np.isnan(_lately(y - shape, calendar))] = np.nan  # the level of the last day is not known
     if (y < 0).any():
         shape = _median_of_lags(y - level, season, count, least)
-        was_negative = pd.Series(y).shift(1).cummin().to_numpy() < 0
-        expected = np.where(was_negative, shape + _lately(y - shape, calendar), expected)
+        expected = np.where(_was_negative(y), shape + _lately(y - shape, calendar), expected)
     return expected
 
 
@@ -203,6 +202,11 @@ def _median_of_lags(y: np.ndarray, lag: int, count: int, least: int) -> np.ndarr
     return np.where(known >= least, (middle[0] + middle[1]) / 2, np.nan)
 
 
+def _was_negative(y: np.ndarray) -> np.ndarray:
+    """Whether any value before was below zero: else none is expected to be."""
+    return pd.Series(y).shift(1).cummin().to_numpy() < 0
+
+
 def _lately(values: np.ndarray, calendar: _Calendar) -> np.ndarray:
     """The median over the day before each point; nan with less than a quarter of a day."""
     least = max(2, calendar.day // 4)
@@ -214,11 +218,8 @@ def _scale(deviation: np.ndarray, memory: int, calendar: _Calendar) -> np.ndarra
 
     The percentile keeps series that mostly stand still, and now and then move, from alarming at every move.
     """
-    size = (
-        pd.Series(np.abs(deviation))
-        .shift(1)
-        .rolling(memory, min_periods=max(4, min(3 * calendar.day, calendar.week // 2)))
-    )
+    least = max(4, min(3 * calendar.day, calendar.week // 2))
+    size = pd.Series(np.abs(deviation)).shift(1).rolling(memory, min_periods=least)
     return np.maximum(1.4826 * size.median(), size.quantile(0.98) / 2.326).to_numpy()
 
 

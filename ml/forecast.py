@@ -218,10 +218,11 @@ def _prophet(one: _Series, horizon: int) -> np.ndarray:
 
 
 def _fit_prophet(one: _Series):
-    logging.getLogger("prophet").setLevel(logging.CRITICAL)  # missing plotting extras, seasons left out: nobody's news
+    logging.getLogger("prophet").setLevel(logging.CRITICAL)  # that plotting extras are missing is nobody's news
     logging.getLogger("cmdstanpy").disabled = True  # what goes wrong is raised
     from prophet import Prophet
 
+    logging.getLogger("prophet").setLevel(logging.CRITICAL)  # its import has set it anew
     model = Prophet(uncertainty_samples=0)  # intervals are calibrated below; Prophet's own are too narrow
     # Below 100 points Prophet takes Newton's method by default: the same fit, several times slower.
     with tempfile.TemporaryDirectory(prefix="tidemark-prophet-") as scratch:

@@ -1,4 +1,4 @@
-"""The tidemark command: thin, one function a verb. What a verb does stands in its stage; how it looks, in console.py."""
+"""The tidemark command: thin, one function a verb. What a verb does is its stage's; how it looks, console.py's."""
 
 import sys
 from pathlib import Path

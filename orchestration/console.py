@@ -21,7 +21,7 @@ STEPS = {
     "ml__churn_scores": "Scoring churn",
     "predictions": "Publishing predictions",
     "ops__incidents": "Evaluating the alert rules",
-    "report": "Writing the report",
+    "send_report": "Writing the report",
     "send_due_messages": "Sending mail",
 }
 
@@ -79,6 +79,10 @@ def _ledger(counts: dict) -> str:
         f"{counts['received']:,} received = {counts['loaded']:,} loaded + {counts['duplicate']:,} duplicate "
         f"+ {counts['quarantined']:,} quarantined + {counts['suppressed']:,} suppressed"
     )
+
+
+def _messages(outbox: dict) -> str:
+    return f"{outbox['sent']} sent, {outbox['pending']} pending, {outbox['dead']} undeliverable"
 
 
 def _gates(gates: dict) -> str:
@@ -153,9 +157,7 @@ def demo(result: dict) -> None:
         f"Incidents  {incidents['opened']} opened, {incidents['resolved']} of them resolved "
         f"(planted in the sample: {result['planted_incidents']})"
     )
-    _out.print(
-        f"Mail       {result['outbox']['sent']} sent, {result['outbox']['pending']} pending, {result['outbox']['dead']} undeliverable"
-    )
+    _out.print(f"Mail       {_messages(result['outbox'])}")
     _out.print()
     _models(result["models"])
     _out.print()
@@ -170,9 +172,7 @@ def status(result: dict) -> None:
     _held(result["held"])
     incidents, outbox = result["incidents"], result["outbox"]
     _out.print(f"[bold]Incidents[/bold]  {incidents['open']} open, {incidents['resolved']} resolved")
-    _out.print(
-        f"[bold]Messages[/bold]   {outbox['sent']} sent, {outbox['pending']} pending, {outbox['dead']} undeliverable"
-    )
+    _out.print(f"[bold]Messages[/bold]   {_messages(outbox)}")
     _out.print()
     table = _table("Tide marks", "table", ">load", "built")
     for row in result["tables"]:

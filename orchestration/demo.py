@@ -34,7 +34,7 @@ def run(on_step: Callable[[str], None]) -> dict:
         ("train", None),
         ("predict", None),
         ("alerts", None),
-        ("report", {"report": {"name": "executive"}}),
+        ("report", {"send_report": {"name": "executive"}}),
         ("deliver", None),
     ):
         done = summary.of_run(instance.execute(job, config, on_step))

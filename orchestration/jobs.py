@@ -31,7 +31,7 @@ rebuild = dg.define_asset_job(
 predict = dg.define_asset_job(
     "predict",
     selection=_predicted | _predictions,
-    description="Forecast, detect anomalies and score churn with the models in service, and publish what passes its gate.",
+    description="Forecast, detect anomalies and score churn with the models in service; publish what passes its gate.",
     tags=EXCLUSIVE,
 )
 

@@ -1,5 +1,6 @@
 """`tidemark up`: the database, Dagster's UI and its daemon as one thing that starts, stays up and ends together."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -92,11 +93,7 @@ def _stop(dagster: subprocess.Popen) -> None:
     """End Dagster and everything that it started."""
     if dagster.poll() is None:
         dagster.send_signal(signal.SIGINT)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             dagster.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(dagster.pid, signal.SIGKILL)  # whatever did not hear
-    except ProcessLookupError:
-        pass

@@ -16,6 +16,10 @@ def postgres(tmp_path_factory) -> str:
     """The URL of a real PostgreSQL server that holds a migrated template database."""
     directory = tmp_path_factory.mktemp("postgres", numbered=True)
     base = server.start(directory)
+    with psycopg.connect(base, autocommit=True) as connection:  # what a test writes need not survive a power cut
+        for name in ("fsync", "full_page_writes", "synchronous_commit"):
+            connection.execute(f"alter system set {name} = off")
+        connection.execute("select pg_reload_conf()")
     template = database._database(base, "template_tidemark")
     database.create(template)
     database.migrate(template)

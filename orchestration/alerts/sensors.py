@@ -22,9 +22,13 @@ def position(connection: psycopg.Connection) -> str:
     return f"hours {hours} anomalies {anomalies} gates {gates}"
 
 
-@dg.sensor(job=evaluate_alerts, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    job=evaluate_alerts,
+    description="Asks for an evaluation when new hours or anomalies were published, or a gate was judged.",
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
 def alert_evaluation(context: dg.SensorEvaluationContext):
-    """Asks for an evaluation when new hours or anomalies were published, or a gate was judged."""
     with database.connect() as connection:
         now = position(connection)
     if now == (context.cursor or "hours 0 anomalies 0 gates 0"):

@@ -59,31 +59,31 @@ def _lines(stream: BinaryIO) -> Iterator[list[bytes]]:
 def _batch(lines: list[bytes], first: int) -> Batch:
     import polars as pl
 
-    positions, events, refusals = [], [], []
+    positions, events, properties, refusals = [], [], [], []
     for position, line in enumerate(lines, first):
         try:
             event = _decode(line)
+            said = str(event.properties, "utf-8")  # the parser skips over these bytes: here they are looked at
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             event = _second_look(line, position)
+            said = str(event.properties, "utf-8") if isinstance(event, _Native) else ""
         if len(line) > MAX_RECORD_BYTES:
             detail = f"the record has {len(line)} bytes, and more than {MAX_RECORD_BYTES} are not taken"
             event = Refusal(position, Reason.VALUE_TOO_LARGE, detail)
         if isinstance(event, _Native):
             positions.append(position)
             events.append(event)
+            properties.append("{}" if said == "null" else said)
         elif event is not None:
             refusals.append(event)
-    properties = pl.Series("properties", [bytes(event.properties) for event in events], dtype=pl.Binary)
     frame = pl.DataFrame(
         [
             pl.Series("position", positions, dtype=pl.Int64),
             *(pl.Series(name, [getattr(event, name) for event in events], dtype=pl.String) for name in _TEXTS),
-            properties.cast(pl.String, strict=False).replace("null", "{}"),
+            pl.Series("properties", properties, dtype=pl.String),
         ]
     )
-    unreadable = frame.filter(pl.col("properties").is_null())["position"]  # the parser skips over their bytes
-    refusals += [Refusal(position, Reason.INVALID_UTF8, "properties: are not valid UTF-8") for position in unreadable]
-    return Batch(first, lines, frame.filter(pl.col("properties").is_not_null()), refusals)
+    return Batch(first, lines, frame, refusals)
 
 
 def _second_look(line: bytes, position: int) -> _Native | Refusal | None:

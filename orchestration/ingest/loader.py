@@ -16,12 +16,11 @@ from orchestration.errors import TidemarkError
 from orchestration.ingest import partitions, sources
 from orchestration.ingest.contract import EPOCH, Batch, BrokenFile, Reason, Refusal, check
 from orchestration.settings import Source
-from orchestration.warehouse import database
+from orchestration.warehouse import database, marks
 
 if TYPE_CHECKING:
     import polars as pl
 
-LOCK = 7_461_002  # one load at a time takes a load_id and commits: so they grow in commit order
 _QUARTER_HOUR_US = 900_000_000  # every hour of every zone since 1990 begins at one of these
 _POSTGRES_EPOCH_US = 946_684_800_000_000  # 2000-01-01, from which binary timestamps count
 
@@ -103,7 +102,7 @@ def load(
     started_at = datetime.now(UTC)
     fingerprint, checksum = sources.examined(path)
     with connection.transaction():
-        connection.execute("select pg_advisory_xact_lock(%s)", [LOCK])
+        connection.execute("select pg_advisory_xact_lock(%s)", [marks.LOAD_LOCK])
         if earlier := _earlier(connection, name, checksum):
             _remember(connection, name, path, fingerprint, earlier.load_id)
             return replace(earlier, is_repeat=True)
@@ -263,7 +262,7 @@ class _Writer:
         try:
             with self.connection.transaction(), self.connection.cursor().copy(_COPY_EVENTS) as copy:
                 copy.write(self._csv(events))
-        except (psycopg.DataError, psycopg.errors.ProgramLimitExceeded) as error:
+        except psycopg.DataError as error:
             if events.height == 1:
                 detail = " ".join(str(error).splitlines()[0].split())[:300]
                 return [Refusal(events["position"][0], Reason.REFUSED_BY_DATABASE, detail)]

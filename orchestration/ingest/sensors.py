@@ -11,9 +11,13 @@ from orchestration.settings import sources as configured
 from orchestration.warehouse import database
 
 
-@dg.sensor(job=ingest, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    job=ingest,
+    description="Asks for a load of each source whose folder holds files that are new and no longer growing.",
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
 def arrivals(_context: dg.SensorEvaluationContext):
-    """Asks for a load of each source whose folder holds files that are new and no longer growing."""
     with database.connect() as connection:
         for name, source in configured().items():
             if source.path is None:

@@ -9,12 +9,14 @@ from orchestration.warehouse import database
 _UNDER_WAY = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 
 
-@dg.sensor(job=deliver_outbox, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    job=deliver_outbox,
+    description="Asks for a delivery when mail is due and none is under way.",
+    minimum_interval_seconds=15,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
 def outbox_delivery(context: dg.SensorEvaluationContext):
-    """Asks for a delivery when mail is due and none is under way.
-
-    No run key: a message that was put off is due again, and the table says when.
-    """
+    # No run key: a message that was put off is due again, and the table says when.
     with database.connect() as connection:
         if not is_due(connection):
             return dg.SkipReason("No mail is due.")

@@ -120,7 +120,7 @@ class Daily:
 def daily(series: Daily, *, is_wide: bool = False) -> "Figure":
     """A line over days, the report's own days set off, with direct labels instead of a legend."""
     figure, axes = _canvas(is_wide)
-    size = 10.5 if is_wide else 9
+    size = 11.5 if is_wide else 9  # a phone shows the wide one at little more than half its size
     final = [point for point in series.points if point.is_final and point.value is not None]
     _vertical_range(axes, series)
     _horizontal_range(axes, series, 6 if is_wide else 3)
@@ -147,7 +147,7 @@ def _canvas(is_wide: bool) -> tuple["Figure", "Axes"]:
 
     width, height = WIDE if is_wide else HALF
     figure = Figure(figsize=(width / DPI, height / DPI), facecolor=PAPER)
-    left, right = (44, 40) if is_wide else (36, 62)
+    left, right = (48, 44) if is_wide else (36, 62)
     box = (left / width, 26 / height, (width - left - right) / width, (height - 26 - 20) / height)
     return figure, figure.add_axes(box, facecolor=PAPER)
 
@@ -158,17 +158,20 @@ def _final_values(series: Daily) -> list[float]:
 
 
 def _vertical_range(axes: "Axes", series: Daily) -> None:
-    """From zero, as areas and heights are compared; scores, which never come near zero, from their own range."""
+    """From zero, so that heights compare; scores, which never come near zero, from their own range.
+
+    A day that has only begun does not set the scale: the first hours of a ratio can be anything.
+    """
     from matplotlib.ticker import MaxNLocator
 
-    known = [point.value for point in series.points if point.value is not None]
+    known = [point.value for point in series.points if point.is_final and point.value is not None]
     known += [edge for expected in series.forecast for edge in (expected.lo_95, expected.hi_95)]
     low, high = min(known), max(known)
-    margin = (high - low or abs(high) or 1) * 0.12
+    margin = (high - low or abs(high) or 1) * 0.15
     if series.unit == "score":
         axes.set_ylim(low - margin, high + margin)
     else:
-        axes.set_ylim(min(0, low - margin if low < 0 else 0), max(high, 0) + margin)
+        axes.set_ylim(low - margin if low < 0 else 0, max(high, 0) + margin)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10], integer=series.unit == "count"))
 
 
@@ -176,7 +179,7 @@ def _horizontal_range(axes: "Axes", series: Daily, ticks: int) -> None:
     from matplotlib.dates import MO, DateFormatter, WeekdayLocator
 
     places = [_place(one.day) for one in (*series.points, *series.forecast)]
-    axes.set_xlim(min(places) - 0.7, max(places) + 0.7)
+    axes.set_xlim(min(places) - 1, max(places) + 1.5)
     weeks = max(1, round((max(places) - min(places)) / 7 / ticks))
     axes.xaxis.set_major_locator(WeekdayLocator(byweekday=MO, interval=weeks))
     axes.xaxis.set_major_formatter(DateFormatter("%-d %b"))
@@ -196,7 +199,7 @@ def _draw_forecast(axes: "Axes", forecast: Sequence[Expected], size: float) -> N
 def _draw_unfinished(axes: "Axes", points: Sequence[Point]) -> None:
     """Days that may still change: hollow, and apart from the line."""
     unfinished = [point for point in points if not point.is_final and point.value is not None]
-    hollow = {"ls": "", "marker": "o", "ms": 4.5, "mfc": PAPER, "mec": MUTED, "mew": 1.1, "clip_on": False}
+    hollow = {"ls": "", "marker": "o", "ms": 4.5, "mfc": PAPER, "mec": MUTED, "mew": 1.1}
     axes.plot([_place(point.day) for point in unfinished], [point.value for point in unfinished], zorder=4, **hollow)
 
 
@@ -211,11 +214,11 @@ def _draw_marks(axes: "Axes", series: Daily) -> None:
 
 
 def _label_last(axes: "Axes", last: Point, series: Daily, size: float) -> None:
-    """The newest final value: beside the chart, or above its point where a forecast goes on to the right."""
+    """The newest final value: beside the chart, or at its top where a forecast goes on to the right."""
     words = {"color": BLUE, "weight": "bold", "fontsize": size, "zorder": 6, "textcoords": "offset points"}
     shown = figures.figure(last.value, series.unit, series.currency)
     if series.forecast:
-        place, words["bbox"] = (_place(last.day), last.value), {"fc": SHADE, "ec": "none", "pad": 1}
-        axes.annotate(shown, place, xytext=(-4, 8), ha="right", va="bottom", **words)
+        place = (_place(last.day), axes.get_ylim()[1])
+        axes.annotate(f"{last.day:%a}: {shown}", place, xytext=(4, 2), ha="right", va="bottom", **words)
     else:
         axes.annotate(shown, (axes.get_xlim()[1], last.value), xytext=(4, 0), va="center", **words)

@@ -15,7 +15,9 @@ class ReportRequest(dg.Config):
     )
 
 
-@dg.op(name="report", description="Renders a report, keeps its files and queues its mail, once per period and reader.")
+@dg.op(
+    name="send_report", description="Renders a report, keeps its files and queues its mail, once per period and reader."
+)
 def send_report(context: dg.OpExecutionContext, config: ReportRequest) -> None:
     sent = send(config.name, config.to or None)
     context.log.info(

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 from base64 import b64encode
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import typst
 
 LAYOUTS = Path(__file__).parent / "layouts"
+LONG_WORD = re.compile(r"\S{24}")
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,13 @@ def _layout(name: str) -> "jinja2.Template":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(paragraph=plain.paragraph, table=plain.table)
+    environment.filters.update(paragraph=plain.paragraph, table=plain.table, breakable=_breakable)
     return environment.get_template(name)
+
+
+def _breakable(words: str) -> str:
+    """Text in which a word that no column could hold may break."""
+    return LONG_WORD.sub("\\g<0>\u200b", words)
 
 
 def _with_pictures_inside(html: str, images: dict[str, bytes]) -> str:

@@ -13,7 +13,7 @@ def schedule(name: str, wanted: settings.Report, zone: str) -> dg.ScheduleDefini
         job=report,
         cron_schedule=wanted.cron,
         execution_timezone=wanted.timezone or zone,
-        run_config={"ops": {"report": {"config": {"name": name}}}},
+        run_config={"ops": {"send_report": {"config": {"name": name}}}},
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=wanted.description or None,
     )

@@ -108,7 +108,8 @@ def migrate(target: str) -> list[str]:
         connection.execute("select pg_advisory_lock(%s)", [_MIGRATION_LOCK])
         connection.execute("create schema if not exists ops")
         connection.execute(
-            "create table if not exists ops.migrations (name text primary key, applied_at timestamptz not null default now())"
+            """create table if not exists ops.migrations
+               (name text primary key, applied_at timestamptz not null default now())"""
         )
         connection.commit()
         known = {name for (name,) in connection.execute("select name from ops.migrations")}

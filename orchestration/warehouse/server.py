@@ -1,10 +1,14 @@
 """The embedded PostgreSQL that runs when no TIDEMARK_DATABASE_URL is given. Nothing here issues queries."""
 
 import logging
+import subprocess
+import time
 import warnings
 from pathlib import Path
 
 from orchestration.errors import TidemarkError
+
+START_SECONDS = 60
 
 # Larger than the defaults of 1996 hardware, small enough for a laptop; a partition a day needs many locks.
 CONFIGURATION = """
@@ -43,13 +47,25 @@ def start(directory: Path) -> str:
             if "# tidemark" not in configuration.read_text():
                 with configuration.open("a") as file:
                     file.write(CONFIGURATION)
-            server.ensure_postgres_running()
-    except Exception as error:  # the wheel raises bare subprocess errors: whatever it was, the log says it
+            _ensure_running(server)
+    except (OSError, subprocess.SubprocessError, RuntimeError, AssertionError) as error:
         raise TidemarkError(
             f"The embedded database in {directory} did not start: {error}. "
             f"Its log is {directory / 'log'}; or set TIDEMARK_DATABASE_URL to a PostgreSQL of your own."
         ) from error
     return server.get_uri()
+
+
+def _ensure_running(server) -> None:
+    """The wheel gives a server ten seconds; on a busy machine, or replaying its log after a crash, it needs more."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return server.ensure_postgres_running()
+        except (OSError, subprocess.SubprocessError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
 
 
 def stop(directory: Path) -> None:

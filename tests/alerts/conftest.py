@@ -61,7 +61,7 @@ class Published:
             [
                 table_name,
                 status,
-                Jsonb([{"severity": "error", "success": False, "sentence": "score is 140 in 3 rows"}]),
+                Jsonb([{"severity": "error", "success": False, "says": "score is 140 in 3 rows"}]),
             ],
         )
 

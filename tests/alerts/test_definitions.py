@@ -52,7 +52,7 @@ def test_the_sensor_leaves_alone_what_rules_do_not_read(published, table):
 def test_the_job_evaluates_the_shipped_rules(published):
     published.hours("error_rate", [0.01, 0.50, 0.50])
     published.hours("latency_p95_ms", [100.0] * 3, segment="endpoint=/buy")
-    for metric in ("active_users",):
+    for metric in ("active_users", "content_views"):
         published.connection.execute(
             "insert into api.metrics values (%s, 's', 'd', 'count', 'distinct', 'up')", [metric]
         )
@@ -65,4 +65,4 @@ def test_the_job_evaluates_the_shipped_rules(published):
         "resolved": 0,
         "notified": 1,
     }
-    assert [mail["subject"] for mail in published.mails()] == ["[critical] error_rate at 50.0 %, above 5.0 %"]
+    assert [mail["subject"] for mail in published.mails()] == ["[critical] error_rate at 50.0 %, above 10.0 %"]

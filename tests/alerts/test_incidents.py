@@ -171,7 +171,7 @@ def test_a_failing_gate_opens_one_data_incident_per_table_until_it_passes(publis
     assert evaluate(published.connection, rules) == Evaluation(0, 0, 0)
     [incident] = open_incidents(published.connection)
     assert incident["fingerprint"] == "gate|staging.stg_lessons"
-    assert incident["detail"] == "score is 140 in 3 rows"
+    assert incident["detail"] == "staging.stg_lessons: score is 140 in 3 rows"
     published.gate("staging.stg_lessons", "warned")
     assert evaluate(published.connection, rules) == Evaluation(opened=0, resolved=1, notified=1)
     published.gate("staging.stg_lessons", "failed")

@@ -38,6 +38,17 @@ def test_the_future_changes_no_verdict_on_the_past(last, value, seed, can_be_neg
     pd.testing.assert_frame_equal(before.iloc[: last + 1], after.iloc[: last + 1])
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.integers(3 * WEEK, 9 * WEEK - 1), st.floats(-1e6, 1e6), st.integers(0, 5))
+def test_a_value_does_not_move_the_band_that_it_is_judged_by(place, value, seed):
+    y = counts(9, seed)
+    changed = y.copy()
+    changed[place] = value
+    band = ["expected", "lo", "hi"]
+    before, after = anomaly.detect(hourly(y))[band], anomaly.detect(hourly(changed))[band]
+    pd.testing.assert_series_equal(before.iloc[place], after.iloc[place])
+
+
 def test_more_history_to_come_changes_no_verdict():
     y = counts(9)
     whole, part = anomaly.detect(hourly(y), "h"), anomaly.detect(hourly(y[: 6 * WEEK]), "h")

@@ -17,7 +17,7 @@ def truth(pipeline) -> Truth:
 
 def rows(query: str, *values) -> list[dict]:
     with database.connect(rows=True) as connection:
-        return connection.execute(query, values).fetchall()
+        return connection.execute(query, values or None).fetchall()
 
 
 def test_every_record_is_accounted_for(pipeline, truth):
@@ -90,6 +90,18 @@ def test_a_second_run_loads_nothing_twice(pipeline):
     assert rows("select metric, segment, day, value from api.metric_daily order by 1, 2, 3") == before
 
 
+def test_rebuilding_a_range_mends_it_and_leaves_the_rest(pipeline, truth):
+    query = "select metric, segment, hour, value, is_final from api.metric_hourly order by 1, 2, 3"
+    right = rows(query)
+    start, end = truth.start + timedelta(days=10), truth.start + timedelta(days=11)
+    with database.connect() as connection:
+        connection.execute("delete from marts.shop_hourly where hour >= %s and hour < %s", [start, end])
+        connection.execute("update views.metric_hourly set value = 0 where hour >= %s and hour < %s", [start, end])
+    span = {"rebuild_from": start.isoformat(), "rebuild_to": end.isoformat()}
+    assert instance.execute("rebuild", {"raw__events": span}).success
+    assert rows(query) == right
+
+
 def test_the_summary_is_one_json_document(pipeline, capsys):
     from orchestration import console
 
@@ -116,7 +128,7 @@ def poisoned(pipeline, tmp_path, truth):
         for number in range(300)
     ]
     (tmp_path / "poison.jsonl").write_text("\n".join(lines))
-    yield tmp_path / "poison.jsonl", day
+    yield tmp_path / "poison.jsonl"
     with database.connect() as connection:
         connection.execute("delete from raw.events where event_id like 'poison-%'")
         marks.touch_hours(connection, day - timedelta(hours=3), day + timedelta(hours=3))
@@ -124,7 +136,7 @@ def poisoned(pipeline, tmp_path, truth):
 
 
 def test_a_poisoned_day_stops_at_its_gate_and_what_was_published_stays_readable(pipeline, poisoned):
-    path, day = poisoned
+    path = poisoned
     published = rows("select * from api.metric_hourly order by metric, segment, hour")
     built = rows("select * from marts.learning_hourly order by hour, skill")
 
@@ -142,7 +154,7 @@ def test_a_poisoned_day_stops_at_its_gate_and_what_was_published_stays_readable(
     assert instance.execute("alerts").success
     incidents = rows("select * from ops.incidents where rule = 'gate' and status = 'open'")
     assert len(incidents) == 1
-    assert instance.execute("report", {"report": {"name": "executive", "to": ["held@example.com"]}}).success
+    assert instance.execute("report", {"send_report": {"name": "executive", "to": ["held@example.com"]}}).success
     mail = rows("select mime from ops.outbox where recipient = 'held@example.com' order by created_at")[-1]["mime"]
     import email
     import email.policy

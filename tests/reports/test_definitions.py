@@ -62,7 +62,7 @@ def test_an_unknown_template_is_told_with_the_known_ones(config):
 
 def test_the_job_renders_queues_and_records_where_the_files_are(published):
     config = {"name": "executive", "to": ["ann@example.com"]}
-    result = report.execute_in_process(run_config={"ops": {"report": {"config": config}}})
+    result = report.execute_in_process(run_config={"ops": {"send_report": {"config": config}}})
     assert result.success
     (event,) = result.filter_events(lambda event: event.event_type_value == "ASSET_MATERIALIZATION")
     metadata = event.materialization.metadata

@@ -9,7 +9,8 @@ import pytest
 
 from orchestration import settings
 from orchestration.errors import TidemarkError
-from orchestration.reports.delivery import send, store
+from orchestration.reports import definitions
+from orchestration.reports.delivery import enqueue, send, store
 from orchestration.reports.render import render
 
 
@@ -64,20 +65,22 @@ def test_a_report_is_sent_once_for_a_period(published):
 
 
 def test_a_hold_is_told_once_more(published, hold):
-    send("executive")
+    readers = definitions.definition("executive").recipients
+    assert enqueue(published, render("executive", published), readers) == readers
     hold()
-    second = send("executive")
-    assert second.queued == ["executives@example.com"] and "marts.shop_hourly" in second.held[0]
-    assert send("executive").queued == []
+    held = render("executive", published)
+    assert enqueue(published, held, readers) == readers and "marts.shop_hourly" in held.held[0]
+    assert enqueue(published, held, readers) == []
 
 
 def test_by_hand_it_goes_to_others_and_again_only_with_other_figures(published):
-    send("executive")
-    by_hand = ["executives@example.com", "ann@example.com"]
-    assert send("executive", to=by_hand).queued == by_hand
-    assert send("executive", to=by_hand).queued == []
+    rendered, by_hand = render("executive", published), ["executives@example.com", "ann@example.com"]
+    assert enqueue(published, rendered, by_hand[:1]) == by_hand[:1]
+    assert enqueue(published, rendered, by_hand, by_hand=True) == by_hand
+    assert enqueue(published, rendered, by_hand, by_hand=True) == []
     published.execute("update api.metric_daily set value = value + 900 where metric = 'units' and day = '2026-03-08'")
-    assert send("executive", to=["ann@example.com"]).queued == ["ann@example.com"]
+    assert enqueue(published, render("executive", published), by_hand, by_hand=True) == by_hand
+    assert enqueue(published, rendered, ["bob@example.com"], by_hand=True) == ["bob@example.com"]
 
 
 def test_an_address_that_is_none_is_refused_before_anything_is_made(published):

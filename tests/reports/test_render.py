@@ -75,7 +75,7 @@ def facts(connection: psycopg.Connection) -> list[tuple[str, list]]:
         )
     ]
     found += [
-        (f"{moment} {figures.label(metric)}", values)
+        (f"{figures.label(metric)} {moment}", values)
         for moment, metric, *values in connection.execute(
             """select to_char(ds at time zone 'Europe/Berlin', 'Dy FMDD Mon, HH24:MI'), series_id, value, lo, hi
                from api.anomalies where ds >= '2026-03-01 23:00+00' and series_id not like '%|%'"""

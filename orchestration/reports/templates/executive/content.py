@@ -213,15 +213,15 @@ def _unusual(snapshot: Snapshot) -> Table | None:
     hours = _unusual_hours(snapshot)
     rows = [
         [
-            Cell(figures.hour(row["hour"], snapshot.zone)),
             Cell(figures.label(row["metric"])),
+            Cell(figures.hour(row["hour"], snapshot.zone)),
             Cell(_measured(row, "value", snapshot)),
             Cell(_usual(row, snapshot)),
         ]
         for row in hours[:LISTED]
     ]
     title = "Unusual hours" if len(hours) <= LISTED else f"Unusual hours: the {LISTED} strongest of {len(hours):,}"
-    columns = ["Hour", "Metric", ">Value", ">Expected"]
+    columns = ["Metric", "Hour", ">Value", ">Expected"]
     return Table("unusual", title, columns, [("", rows)], _zone_note(snapshot)) if rows else None
 
 

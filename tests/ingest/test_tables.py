@@ -1,0 +1,106 @@
+"""CSV through a mapping: the real data sets to the penny, and what is wrong with a row."""
+
+import json
+import time
+from decimal import Decimal
+
+import pytest
+
+from orchestration.ingest.contract import Reason
+from orchestration.ingest.loader import FilesNotLoaded, ingest
+
+HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
+
+
+def test_online_retail_gives_its_published_totals(data, query):
+    began = time.perf_counter()
+    loads = ingest("online-retail", [data / "online-retail" / "by-day"])
+    assert time.perf_counter() - began < 60
+    assert len(loads) == 305
+    assert sum(load.received for load in loads) == sum(load.loaded for load in loads) == 541_909
+    # Hand-checkable totals of the data set: invoices, customers, quantity × unit price.
+    ((lines, invoices, customers, total),) = query(
+        """select count(*), count(distinct properties->>'order_id'), count(distinct user_id),
+                  round(sum((properties->>'quantity')::numeric * (properties->>'price')::numeric), 2)
+           from raw.events where event_type = 'order_line_recorded'"""
+    )
+    assert (lines, invoices, customers, total) == (541_909, 25_900, 4_372, Decimal("9747747.93"))
+    assert all(load.is_repeat for load in ingest("online-retail", [data / "online-retail" / "by-day"]))
+    assert query("select count(*), sum(received) from raw.loads") == [(305, 541_909)]
+
+
+def test_the_moodle_log_has_its_events_and_users(data, query):
+    (load,) = ingest("moodle-la-course", [data / "moodle-la-course" / "Events.csv.gz"])
+    assert (load.received, load.loaded, load.quarantined) == (95_626, 95_626, 0)
+    assert query("select count(*), count(distinct user_id), count(distinct event_type) from raw.events") == [
+        (95_626, 130, 27)
+    ]
+    # The log's first line is of 14:08:01 in Finland, which was three hours ahead of UTC.
+    assert query("select to_char(min(occurred_at), 'YYYY-MM-DD HH24:MI:SS') from raw.events") == [
+        ("2019-09-09 11:08:01",)
+    ]
+
+
+def test_values_keep_their_exact_text_and_columns_that_are_not_mapped_are_kept(write, query):
+    rows = [
+        HEADER + ",Shelf",
+        '536365,85123A,"A ""QUOTED"", NAME\nof two lines \\ é\t",6,2010-12-01 08:26:00,2.50,17850.0,United Kingdom,B 7',
+        "536366,X,,-1,2011-07-01 08:26:00,0.001,,France,",
+    ]
+    (load,) = ingest("online-retail", [write("a.csv.gz", rows)])
+    assert load.loaded == 2
+    first, second = query(
+        "select user_id, to_char(occurred_at, 'MM-DD HH24:MI'), properties::text from raw.events order by occurred_at"
+    )
+    assert first[:2] == ("17850", "12-01 08:26") and second[:2] == (None, "07-01 07:26")
+    assert '"price": 2.50' in first[2] and '"quantity": 6' in first[2]
+    properties = json.loads(first[2])
+    assert properties["name"] == 'A "QUOTED", NAME\nof two lines \\ é\t'
+    assert (properties["currency"], properties["Shelf"]) == ("GBP", "B 7")
+    assert json.loads(second[2], parse_float=str) == {
+        "order_id": "536366", "product_id": "X", "quantity": -1, "price": "0.001",
+        "currency": "GBP", "country": "France",
+    }  # fmt: skip
+
+
+def test_broken_rows_are_quarantined_as_they_came_and_the_others_are_loaded(write, query):
+    good = b"1,a,b,6,2010-12-01 08:26:00,2.5,7,UK"
+    rows = {
+        good: None,
+        b"1,a,b,6,2010-12-01 08:26:00,2.5,7": Reason.WRONG_COLUMN_COUNT,
+        good + b",more": Reason.WRONG_COLUMN_COUNT,
+        b"1,a,b,six,2010-12-01 08:26:00,2.5,7,UK": Reason.WRONG_TYPE,
+        b"1,a,b,6,2010-12-01 08:26:00,NaN,7,UK": Reason.WRONG_TYPE,
+        b"1,a,b,6,2010-12-01 08:26:00,2.5,7.5,UK": Reason.WRONG_TYPE,
+        b"1,a,caf\xe9,6,2010-12-01 08:26:00,2.5,7,UK": Reason.INVALID_UTF8,
+        b"1,a,nul\x00,6,2010-12-01 08:26:00,2.5,7,UK": Reason.INVALID_TEXT,
+        b'1,a,"b" c,6,2010-12-01 08:26:00,2.5,7,UK': Reason.INVALID_CSV,
+        b"1,a,b\rc,6,2010-12-01 08:26:00,2.5,7,UK": Reason.INVALID_CSV,
+        b"1,a," + b"b" * 140_000 + b",6,2010-12-01 08:26:00,2.5,7,UK": Reason.VALUE_TOO_LARGE,
+        b"1,a,b,6,01.12.2010,2.5,7,UK": Reason.INVALID_TIME,
+        b"1,a,b,6,,2.5,7,UK": Reason.MISSING_FIELD,
+        b"1,a,b,6,2010-12-01 08:26:00,1e999,7,UK": Reason.NUMBER_OUT_OF_RANGE,
+        good.replace(b"a", b"c"): None,
+    }
+    (load,) = ingest("online-retail", [write("a.csv", [b"\xef\xbb\xbf" + HEADER.encode(), *rows])])
+    assert (load.received, load.loaded, load.quarantined) == (15, 2, 13)
+    found = query("select position, reason, payload from raw.quarantine order by position")
+    expected = [(position, reason, row + b"\n") for position, (row, reason) in enumerate(rows.items(), 1) if reason]
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [("InvoiceNo,Country", "has no column 'InvoiceDate'"), (HEADER + ",Country", "names a column twice")],
+)
+def test_a_file_of_another_shape_is_refused_in_a_sentence(write, query, header, said):
+    path = write("a.csv", [header, "1,2"])
+    with pytest.raises(FilesNotLoaded, match=said) as caught:
+        ingest("online-retail", [path])
+    assert str(path) in str(caught.value)
+    assert query("select count(*) from raw.loads") == [(0,)]
+
+
+def test_an_empty_file_is_a_load_of_nothing(write):
+    (load,) = ingest("online-retail", [write("empty.csv", [])])
+    assert (load.received, load.newest_at) == (0, None)
