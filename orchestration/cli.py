@@ -84,7 +84,7 @@ def ingest(source: str, paths: tuple[Path, ...], as_json: bool) -> None:
 @as_json
 def refresh(as_json: bool) -> None:
     """Take in what arrived and bring every table up to date."""
-    console.show(_pipeline("refresh"), as_json, console.run)
+    _run("refresh", as_json)
 
 
 @tidemark.command()
@@ -94,27 +94,31 @@ def refresh(as_json: bool) -> None:
 def rebuild(start: str, end: str, as_json: bool) -> None:
     """Compute a range of hours again, from the events as they are now."""
     span = {"rebuild_from": start, "rebuild_to": end}
-    console.show(_pipeline("rebuild", {"raw__events": span}), as_json, console.run)
+    _run("rebuild", as_json, {"raw__events": span})
 
 
 @tidemark.command()
 @as_json
 def train(as_json: bool) -> None:
     """Train the models; one replaces the one in service only if it is better."""
-    console.show(_pipeline("train"), as_json, console.run)
+    _run("train", as_json)
 
 
 @tidemark.command()
 @as_json
 def predict(as_json: bool) -> None:
     """Forecast, detect anomalies and score churn with the models in service."""
-    console.show(_pipeline("predict"), as_json, console.run)
+    _run("predict", as_json)
 
 
-def _pipeline(job: str, config: dict | None = None) -> dict:
+def _run(job: str, as_json: bool, config: dict | None = None) -> None:
+    """Run a job, show what it did, and exit 1 when it was not completed."""
     from orchestration import instance, summary
 
-    return summary.of_run(instance.execute(job, config, console.progress()))
+    done = summary.of_run(instance.execute(job, config, console.progress()))
+    console.show(done, as_json, console.run)
+    if not done["success"]:
+        sys.exit(1)
 
 
 @tidemark.command()
@@ -159,11 +163,8 @@ def list_incidents(limit: int, as_json: bool) -> None:
 @alerts.command()
 @as_json
 def evaluate(as_json: bool) -> None:
-    """Evaluate the rules over the hours that they have not seen, and send what they say."""
-    result = _pipeline("alerts")
-    if result["success"]:
-        result = _pipeline("deliver")
-    console.show(result, as_json, console.run)
+    """Evaluate the rules over the hours that they have not seen; `up` sends what they say."""
+    _run("alerts", as_json)
 
 
 @tidemark.group()

@@ -226,9 +226,12 @@ def checks(result: list[dict]) -> None:
 def report(result: dict) -> None:
     for held in result["held"]:
         _out.print(f"[red]held[/red]    {held}", soft_wrap=True)
-    for path in result["paths"]:
-        _out.print(str(path), soft_wrap=True)
-    _out.print(f"{result['queued']} message(s) queued, {result['delivered']['sent']} sent")
+    for path in result["paths"].values():
+        _out.print(path, soft_wrap=True)
+    if result["queued"]:
+        _out.print(f"Queued for {', '.join(result['queued'])}; {result['delivered']['sent']} message(s) sent")
+    else:
+        _out.print("Its readers have had the report of this period: it was not queued again")
 
 
 def quarantined(record: dict) -> None:

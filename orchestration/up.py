@@ -14,7 +14,7 @@ from pathlib import Path
 
 from orchestration import instance
 from orchestration.errors import TidemarkError
-from orchestration.settings import ROOT, settings
+from orchestration.settings import ROOT, alerts, reports, settings, sources, tenant
 from orchestration.warehouse import database, server
 
 START_SECONDS = 120
@@ -24,6 +24,8 @@ STOP_SECONDS = 30
 def run(host: str, port: int, say: Callable[[str], None]) -> None:
     """Start all of it, say the address, and stay until Ctrl-C or SIGTERM. Raises TidemarkError when it cannot start."""
     _require_free(host, port)
+    for read in (tenant, sources, alerts, reports):
+        read()  # what is wrong with the configuration is said here, not in a log
     embedded = not settings().database_url
     environment = os.environ | instance.prepare()
     log = settings().directory("logs") / "dagster.log"

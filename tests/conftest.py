@@ -1,7 +1,9 @@
 """What many tests need: a real PostgreSQL with a fresh, migrated warehouse for each test, and the real data sets."""
 
 import os
+import shutil
 from pathlib import Path
+from tempfile import mkdtemp
 
 import psycopg
 import pytest
@@ -12,9 +14,9 @@ DATA = Path(os.environ.get("TIDEMARK_TEST_DATA", Path(__file__).resolve().parent
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory) -> str:
+def postgres() -> str:
     """The URL of a real PostgreSQL server that holds a migrated template database."""
-    directory = tmp_path_factory.mktemp("postgres", numbered=True)
+    directory = Path(mkdtemp(prefix="tidemark-"))  # pytest's own folders are closed to the server's user
     base = server.start(directory)
     with psycopg.connect(base, autocommit=True) as connection:  # what a test writes need not survive a power cut
         for name in ("fsync", "full_page_writes", "synchronous_commit"):
@@ -25,6 +27,7 @@ def postgres(tmp_path_factory) -> str:
     database.migrate(template)
     yield base
     server.stop(directory)
+    shutil.rmtree(directory)
 
 
 @pytest.fixture

@@ -197,10 +197,11 @@ def _draw_forecast(axes: "Axes", forecast: Sequence[Expected], size: float) -> N
 
 
 def _draw_unfinished(axes: "Axes", points: Sequence[Point]) -> None:
-    """Days that may still change: hollow, and apart from the line."""
-    unfinished = [point for point in points if not point.is_final and point.value is not None]
-    hollow = {"ls": "", "marker": "o", "ms": 4.5, "mfc": PAPER, "mec": MUTED, "mew": 1.1}
-    axes.plot([_place(point.day) for point in unfinished], [point.value for point in unfinished], zorder=4, **hollow)
+    """Days that may still change: hollow, apart from the line, and left out where they are off its scale."""
+    low, high = axes.get_ylim()
+    shown = [point for point in points if not point.is_final and point.value is not None and low <= point.value <= high]
+    hollow = {"ls": "", "marker": "o", "ms": 4.5, "mfc": PAPER, "mec": MUTED, "mew": 1.1, "clip_on": False}
+    axes.plot([_place(point.day) for point in shown], [point.value for point in shown], zorder=4, **hollow)
 
 
 def _draw_marks(axes: "Axes", series: Daily) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from orchestration.errors import TidemarkError
 from orchestration.settings import ROOT, settings
@@ -24,7 +25,10 @@ def manifest() -> Path:
     path = target() / "manifest.json"
     newest = max(entry.stat().st_mtime for entry in PROJECT.rglob("*"))  # a folder's changes when a file leaves it
     if not path.exists() or path.stat().st_mtime < newest:
-        _invoke(["parse"], None)
+        with TemporaryDirectory(dir=target()) as fresh:  # whoever reads meanwhile finds the old one, whole
+            _invoke(["parse", "--target-path", fresh], None)
+            for name in ("partial_parse.msgpack", "manifest.json"):
+                os.replace(Path(fresh) / name, target() / name)
     return path
 
 
@@ -58,15 +62,17 @@ def run(arguments: list[str]) -> list:
     one run of the pipeline is one process. Raises TidemarkError with dbt's first message when a node failed.
     """
     parsed = manifest().with_name("partial_parse.msgpack")
-    return _invoke(arguments, _parsed(parsed, parsed.stat().st_mtime))
+    return _invoke(
+        [*arguments, "--target-path", str(target()), "--no-write-json"], _parsed(parsed, parsed.stat().st_mtime)
+    )
 
 
 def _invoke(arguments: list[str], parsed) -> list:
     from dbt.cli.main import dbtRunner
 
     options = [
-        "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target()),
-        "--log-path", str(settings().directory("logs")), "--quiet", "--no-use-colors",
+        "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--log-path", str(settings().directory("logs")),
+        "--quiet", "--no-use-colors",
     ]  # fmt: skip
     with _environment(database.parameters() if parsed else {"dbname": database.name()}):  # parsing does not connect
         result = dbtRunner(manifest=parsed).invoke([*arguments, *options])
