@@ -66,7 +66,8 @@ def _table(title: str, *columns: str) -> Table:
     """A table whose numbers stand to the right: a column's name begins with > for those."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", style="default")
+        right = column.startswith(">")
+        table.add_column(column.lstrip(">"), justify="right" if right else "left", no_wrap=right or not table.columns)
     return table
 
 
@@ -87,7 +88,9 @@ def _messages(outbox: dict) -> str:
 
 def _gates(gates: dict) -> str:
     failed = f"[red]{gates['failed']} failed[/red]" if gates["failed"] else "0 failed"
-    return f"{gates['passed']} passed, {gates['warned']} warned, {failed}"
+    return (
+        f"{gates['passed']} passed, {gates['warned']} warned, {failed}" if any(gates.values()) else "nothing to judge"
+    )
 
 
 def _held(held: list[dict]) -> None:
@@ -106,19 +109,17 @@ def _models(models: list[dict]) -> None:
     if not models:
         _out.print("No model is trained yet.")
         return
-    table = _table("Models, out of sample", "model", "stage", "measure", ">score", ">baseline", "verdict")
+    table = _table("Models, out of sample", "model", "measure", ">score", ">baseline", "verdict")
     for model in models:
         metrics = model["metrics"]
         better = (metrics["value"] < metrics["baseline"]) is (metrics["better"] == "lower")
+        verdict = f"beats {metrics['baseline_name']}" if better else f"does not beat {metrics['baseline_name']}"
         table.add_row(
             f"{model['name']} {model['version']}",
-            model["stage"],
             metrics["measure"],
             f"{metrics['value']:.3f}",
             f"{metrics['baseline']:.3f}",
-            f"[green]beats {metrics['baseline_name']}[/green]"
-            if better
-            else f"does not beat {metrics['baseline_name']}",
+            f"[green]{model['stage']}[/green], {verdict}" if better else f"{model['stage']}, {verdict}",
         )
     _out.print(table)
 
@@ -150,12 +151,12 @@ def demo(result: dict) -> None:
     if not events["received"]:
         _out.print(f"Events     nothing new: all {result['events_stored']['received']:,} records were received before")
     else:
-        _out.print(f"Events     {_ledger(events)}")
+        _out.print(f"Events     {_ledger(events)}", soft_wrap=True)
     _out.print(f"Tables     {result['tables']} built, all complete up to one tide mark")
     _out.print(f"Gates      {_gates(result['gates'])}")
     _out.print(
         f"Incidents  {incidents['opened']} opened, {incidents['resolved']} of them resolved "
-        f"(planted in the sample: {result['planted_incidents']})"
+        f"(the sample has {result['planted_incidents']} planted)"
     )
     _out.print(f"Mail       {_messages(result['outbox'])}")
     _out.print()
@@ -185,36 +186,22 @@ def status(result: dict) -> None:
 def incidents(result: list[dict]) -> None:
     if not result:
         _out.print("No incident was opened yet.")
-        return
-    table = _table("Incidents, newest first", ">id", "status", "severity", "rule", "opened", "resolved", "what")
     for row in result:
-        resolved = _time(row["resolved_hour"]) if row["resolved_hour"] else ""
-        table.add_row(
-            str(row["incident_id"]),
-            row["status"],
-            row["severity"],
-            row["rule"],
-            _time(row["opened_hour"]),
-            resolved,
-            row["detail"],
+        until = f" to {_time(row['resolved_hour'])}" if row["resolved_hour"] else ""
+        state = "[red]open[/red]    " if row["status"] == "open" else f"{row['status']:8}"
+        _out.print(
+            f"{row['incident_id']:>4}  {state}  {row['severity']:8}  {_time(row['opened_hour'])}{until}  {row['rule']}"
         )
-    _out.print(table)
+        _out.print(f"      {row['detail']}", soft_wrap=True, markup=False)
 
 
 def quarantine(result: list[dict]) -> None:
     if not result:
         _out.print("Nothing is in quarantine.")
-        return
-    table = _table("Quarantine, newest first", ">id", "source", "reason", "where", "detail")
     for row in result:
-        table.add_row(
-            str(row["quarantine_id"]),
-            row["source"],
-            row["reason"],
-            f"{row['locator']}:{row['position']}",
-            row["detail"],
-        )
-    _out.print(table)
+        replayed = f"  replayed {_time(row['replayed_at'])}" if row["replayed_at"] else ""
+        _out.print(f"{row['quarantine_id']:>4}  {row['source']}  [red]{row['reason']}[/red]{replayed}")
+        _out.print(f"      {row['locator']}:{row['position']}  {row['detail']}", soft_wrap=True, markup=False)
 
 
 def checks(result: list[dict]) -> None:

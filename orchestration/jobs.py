@@ -24,7 +24,10 @@ rebuild = dg.define_asset_job(
     "rebuild",
     selection=_raw | _staging | _marts | _published,
     description="Compute a range of hours again as if every event of theirs had just arrived: set rebuild_from and "
-    "rebuild_to in the config of raw__events. May run beside the hourly schedule.",
+    "rebuild_to, days or hours of the tenant. May be launched beside the hourly schedule.",
+    config={
+        "ops": {"raw__events": {"config": {"paths": [], "rebuild_from": "2026-03-01", "rebuild_to": "2026-03-08"}}}
+    },
     tags=EXCLUSIVE,
 )
 

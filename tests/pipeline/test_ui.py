@@ -42,10 +42,11 @@ def up(tmp_path):
         if "is up" in line:
             break
     else:
-        pytest.fail("".join(said))
+        pytest.fail("".join(said) or "it said nothing")
     yield f"http://127.0.0.1:{port}", process
-    if process.poll() is None:
-        process.kill()
+    if process.poll() is None:  # the test failed: leave nothing behind
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
 
 
 def ask(address: str, query: str) -> dict:

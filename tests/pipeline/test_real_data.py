@@ -1,0 +1,69 @@
+"""Real data through the ready sources: the totals that their publishers state, in the warehouse, with every gate passed."""
+
+import json
+from decimal import Decimal
+
+import pytest
+from click.testing import CliRunner
+
+from orchestration.cli import tidemark
+from orchestration.warehouse import database
+
+
+def ingest(source: str, path) -> dict:
+    result = CliRunner().invoke(tidemark, ["ingest", source, str(path), "--json"])
+    assert result.exit_code == 0, result.stderr
+    loads = json.loads(result.stdout)["loads"]
+    return {count: sum(load[count] for load in loads) for count in ("received", "loaded", "duplicate", "quarantined")}
+
+
+def judge_all(schemas: tuple[str, ...]) -> dict[str, str]:
+    """The verdict of each gate on the tables of these schemas, over everything that is there."""
+    from expectations import suites
+    from orchestration.gates.gates import judge
+
+    verdicts = {}
+    with database.connect() as connection:
+        for table, suite in suites().items():
+            if table.split(".")[0] in schemas:
+                result = judge(connection, suite, "test")
+                verdicts[table] = result.status if result else "nothing"
+    return verdicts
+
+
+@pytest.fixture
+def ask(warehouse):
+    def ask(query: str):
+        with database.connect() as connection:
+            return connection.execute(query).fetchone()
+
+    return ask
+
+
+def test_online_retail_has_its_published_totals_in_every_layer(dbt, data, ask):
+    assert ingest("online-retail", data / "online-retail" / "by-day") == {
+        "received": 541_909,
+        "loaded": 541_909,
+        "duplicate": 0,
+        "quarantined": 0,
+    }
+    dbt.build("staging marts published", 305)
+    assert ask("select count(distinct user_id) from staging.stg_order_lines") == (4_372,)
+    assert ask("select count(distinct order_id), sum(lines) from intermediate.int_order_hours") == (25_900, 541_909)
+    for query in (
+        "select sum(amount) from staging.stg_order_lines",
+        "select sum(revenue) from marts.shop_hourly where currency = 'GBP'",
+        "select sum(value) from api.metric_daily where metric = 'revenue' and segment = 'currency=GBP'",
+    ):
+        assert round(ask(query)[0], 2) == Decimal("9747747.93")
+    verdicts = judge_all(("raw", "staging", "marts"))
+    assert "failed" not in verdicts.values(), verdicts
+
+
+def test_the_moodle_log_has_its_published_totals(dbt, data, ask):
+    assert ingest("moodle-la-course", data / "moodle-la-course" / "Events.csv.gz")["loaded"] == 95_626
+    dbt.build("staging marts published", 1)
+    assert ask("select count(*), count(distinct user_id) from staging.stg_events") == (95_626, 130)
+    assert ask("select sum(events), count(distinct user_id) from marts.user_daily") == (95_626, 130)
+    verdicts = judge_all(("raw", "staging", "marts"))
+    assert "failed" not in verdicts.values(), verdicts
