@@ -11,20 +11,11 @@ from orchestration.warehouse import database
 TEMPLATE = Path(__file__).with_name("dagster.yaml")
 
 
-def prepare() -> dict[str, str]:
-    """Make Dagster's home and database ready, point this process at them, and return the environment that does."""
+def environment() -> dict[str, str]:
+    """Make Dagster's home and database ready; return the environment in which a process uses them."""
     home = settings().directory("dagster")
     shutil.copyfile(TEMPLATE, home / "dagster.yaml")
-    environment = {
-        "DAGSTER_HOME": str(home),
-        "TIDEMARK_DAGSTER_URL": database.dagster_url(),
-        "TIDEMARK_HOME": str(settings().home.resolve()),
-        "TIDEMARK_CONFIG": str(settings().config.resolve()),
-        "DAGSTER_DISABLE_TELEMETRY": "1",
-        "GX_ANALYTICS_ENABLED": "false",
-    }
-    os.environ.update(environment)
-    return environment
+    return {"DAGSTER_HOME": str(home), "TIDEMARK_DAGSTER_URL": database.dagster_url(), "DAGSTER_DISABLE_TELEMETRY": "1"}
 
 
 def execute(job: str, config: dict | None = None, on_step: Callable[[str], None] = lambda step: None):
@@ -32,7 +23,7 @@ def execute(job: str, config: dict | None = None, on_step: Callable[[str], None]
 
     `config` maps an op's name to its config; `on_step` is told each step's name as it starts.
     """
-    prepare()
+    os.environ.update(environment())
     import dagster as dg
 
     from orchestration.definitions import defs

@@ -27,7 +27,8 @@ def run(host: str, port: int, say: Callable[[str], None]) -> None:
     for read in (tenant, sources, alerts, reports):
         read()  # what is wrong with the configuration is said here, not in a log
     embedded = not settings().database_url
-    environment = os.environ | instance.prepare()
+    here = {"TIDEMARK_HOME": str(settings().home.resolve()), "TIDEMARK_CONFIG": str(settings().config.resolve())}
+    environment = os.environ | instance.environment() | here
     log = settings().directory("logs") / "dagster.log"
     say(f"Starting Dagster (log: {log})")
     if embedded:

@@ -1,4 +1,4 @@
-"""Real data through the ready sources: the totals that their publishers state, in the warehouse, with every gate passed."""
+"""Real data through the ready sources: its published totals stand in every layer, and every gate passes."""
 
 import json
 from decimal import Decimal
