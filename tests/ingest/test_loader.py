@@ -264,12 +264,12 @@ def test_two_loaders_on_the_same_files_load_each_event_once_in_commit_order(writ
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from orchestration.ingest import dialects, loader, partitions, sources
+from orchestration.ingest import dialects, loader, partitions, sources, writer
 
 dialects.BLOCK_BYTES = 4000
 where, call = sys.argv[1], int(sys.argv[2])
 module, _, name = where.rpartition(".")
-owner = {"loader": loader, "writer": loader._Writer, "partitions": partitions, "sources": sources}[module]
+owner = {"loader": loader, "writer": writer.Writer, "partitions": partitions, "sources": sources}[module]
 true = getattr(owner, name)
 calls = 0
 
@@ -286,8 +286,8 @@ loader.ingest("native", [Path(path) for path in sys.argv[3:]])
 
 POINTS = [
     ("loader._sync_source", 1), ("sources.examined", 2), ("loader._earlier", 1), ("partitions.ensure", 2),
-    ("writer._new", 1), ("writer._store", 3), ("writer._copy_events", 2), ("writer._touch", 2),
-    ("writer._quarantine", 1), ("writer.close", 2), ("loader._remember", 1), ("loader.load", 2),
+    ("writer._known", 1), ("writer._store", 3), ("writer._copy", 2), ("writer._touch", 2),
+    ("writer._quarantine", 1), ("loader._close_ledger", 2), ("loader._remember", 1), ("loader.load", 2),
 ]  # fmt: skip
 
 
