@@ -51,7 +51,8 @@ def test(arguments: tuple[str, ...]) -> None:
 
     from orchestration.settings import ROOT
 
-    sys.exit(subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT).returncode)
+    side_by_side = ["-n", "2", "--dist", "loadfile"] if not arguments else []
+    sys.exit(subprocess.run([sys.executable, "-m", "pytest", *side_by_side, *arguments], cwd=ROOT).returncode)
 
 
 @tidemark.command()

@@ -26,6 +26,7 @@ class _Native(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 _TEXTS = SCHEMA[1:-1]
+_IDENTIFIERS = ("event_id", "user_id", "session_id")
 _decode = msgspec.json.Decoder(_Native).decode
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
@@ -113,7 +114,10 @@ def _with_own_fields(known: dict, own: dict, position: int) -> _Native | Refusal
     texts = {}
     for name in _TEXTS:
         try:
-            texts[name] = msgspec.json.decode(known.pop(name, b"null"), type=str | None)
+            # Many number their people: 17 and "17" are the same identifier.
+            kind = str | int | None if name in _IDENTIFIERS else str | None
+            value = msgspec.json.decode(known.pop(name, b"null"), type=kind)
+            texts[name] = value if value is None else str(value)
         except msgspec.ValidationError as error:
             found = str(error).rpartition("got ")[2].strip("`")
             return Refusal(position, Reason.WRONG_TYPE, f"{name}: is {found}, not a string")

@@ -39,7 +39,7 @@ REFUSED = {
     '{"event_type": "", "occurred_at": "2026-03-01T10:00:00Z", "user_id": "u"}': Reason.MISSING_FIELD,
     '{"event_type": "a", "occurred_at": "2026-03-01T10:00:00Z", "user_id": null}': Reason.MISSING_FIELD,
     '{"event_type": "a", "occurred_at": 1772359200, "user_id": "u"}': Reason.WRONG_TYPE,
-    '{"event_type": "a", "occurred_at": "2026-03-01T10:00:00Z", "user_id": 7}': Reason.WRONG_TYPE,
+    '{"event_type": "a", "occurred_at": "2026-03-01T10:00:00Z", "user_id": true}': Reason.WRONG_TYPE,
     '{"event_type": "a", "occurred_at": "2026-03-01T10:00:00Z", "user_id": "u", "properties": [1]}': Reason.WRONG_TYPE,
     '{"event_type": "a", "occurred_at": "2026-03-01T10:00:00Z", "user_id": "u", "x": 1, "properties": {"x": 2}}': (
         Reason.CONFLICTING_FIELD
@@ -161,3 +161,10 @@ def test_a_time_with_an_offset_is_read_to_the_microsecond(moment):
 )
 def test_numbers_that_a_double_holds(number, fits):
     assert _fits_a_double(Decimal(number)) is fits
+
+
+def test_a_whole_number_as_identifier_is_the_same_as_its_digits(write, query):
+    lines = [event(1, event_id=17, user_id=5, session_id=9), event(1, event_id="17", user_id="5", session_id="9")]
+    (load,) = ingest("native", [write("numbers.jsonl", lines)])
+    assert (load.loaded, load.duplicate) == (1, 1)
+    assert query("select event_id, user_id, session_id from raw.events") == [("17", "5", "9")]
