@@ -74,7 +74,7 @@ def ingest(source: str, paths: tuple[Path, ...], as_json: bool) -> None:
     from orchestration.ingest import loader
 
     try:
-        loads, failed = loader.ingest(source, list(paths) or None), []
+        loads, failed = loader.ingest(source, list(paths) or None, progress=console.counting()), []
     except loader.FilesNotLoaded as error:
         loads, failed = error.loads, list(error.failures.values())
     console.show({"loads": loads, "failed": failed}, as_json, console.loads)

@@ -1,5 +1,6 @@
 """How results look in a terminal: results on standard output, progress on standard error. Nothing is computed here."""
 
+import base64
 import dataclasses
 import json
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 STEPS = {
@@ -46,6 +48,19 @@ def progress() -> Callable[[str], None]:
     return tell
 
 
+def counting() -> Callable[[str, int], None]:
+    """A listener that says on standard error, every other second, how many records of which file were received."""
+    told = datetime.now()
+
+    def tell(locator: str, received: int) -> None:
+        nonlocal told
+        if (datetime.now() - told).total_seconds() > 2:
+            told = datetime.now()
+            say(f"{locator}: {received:,} records so far")
+
+    return tell
+
+
 def show(result: object, as_json: bool, render: Callable[[object], None]) -> None:
     """Print a result: as one JSON document, or as `render` draws it."""
     if as_json:
@@ -57,6 +72,8 @@ def show(result: object, as_json: bool, render: Callable[[object], None]) -> Non
 def _plain(value: object) -> object:
     if dataclasses.is_dataclass(value):
         return dataclasses.asdict(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
     if hasattr(value, "isoformat"):
         return value.isoformat()
     return str(value)
@@ -95,10 +112,8 @@ def _gates(gates: dict) -> str:
 
 def _held(held: list[dict]) -> None:
     for table in held:
-        _out.print(
-            f"[red]held[/red]    {table['table_name']} since {_time(table['since'])}: {table['sentence']}",
-            soft_wrap=True,
-        )
+        why = escape(f"{table['table_name']} since {_time(table['since'])}: {table['sentence']}")
+        _out.print(f"[red]held[/red]    {why}", soft_wrap=True)
 
 
 def _time(moment: datetime) -> str:
@@ -112,14 +127,13 @@ def _models(models: list[dict]) -> None:
     table = _table("Models, out of sample", "model", "measure", ">score", ">baseline", "verdict")
     for model in models:
         metrics = model["metrics"]
-        better = (metrics["value"] < metrics["baseline"]) is (metrics["better"] == "lower")
-        verdict = f"beats {metrics['baseline_name']}" if better else f"does not beat {metrics['baseline_name']}"
+        word, colour = ("does not beat", "red") if model["stage"] == "rejected" else ("beats", "green")
         table.add_row(
             f"{model['name']} {model['version']}",
             metrics["measure"],
             f"{metrics['value']:.3f}",
             f"{metrics['baseline']:.3f}",
-            f"[green]{model['stage']}[/green], {verdict}" if better else f"{model['stage']}, {verdict}",
+            f"[{colour}]{model['stage']}[/{colour}], {word} {metrics['baseline_name']}",
         )
     _out.print(table)
 
@@ -128,9 +142,11 @@ def loads(result: dict) -> None:
     for load in result["loads"]:
         counts = dataclasses.asdict(load)
         if load.is_repeat:
-            _out.print(f"{load.locator}: loaded before, as load {load.load_id}; nothing to do", soft_wrap=True)
+            _out.print(f"{escape(load.locator)}: loaded before, as load {load.load_id}; nothing to do", soft_wrap=True)
         else:
-            _out.print(f"{load.locator}: {_ledger(counts)}", soft_wrap=True)
+            _out.print(f"{escape(load.locator)}: {_ledger(counts)}", soft_wrap=True)
+    if not result["loads"] and not result["failed"]:
+        _out.print("Nothing has arrived.")
     for sentence in result["failed"]:
         say(f"tidemark: {sentence}")
 
@@ -139,7 +155,9 @@ def run(result: dict) -> None:
     verdict = "[green]done[/green]" if result["success"] else "[red]not completed[/red]"
     _out.print(f"{result['job']}: {verdict}   gates: {_gates(result['gates'])}   run {result['run_id'][:8]}")
     for failure in result["failed"]:
-        _out.print(f"[red]failed[/red]  {failure['step']}: {failure['reason']}", soft_wrap=True)
+        _out.print(f"[red]failed[/red]  {escape(failure['step'])}: {escape(failure['reason'])}", soft_wrap=True)
+    for sentence in result["files_not_loaded"]:
+        _out.print(f"[red]file[/red]    {escape(sentence)}", soft_wrap=True)
     _held(result["held"])
 
 
@@ -163,7 +181,7 @@ def demo(result: dict) -> None:
     _models(result["models"])
     _out.print()
     _out.print("[bold]Open the report:[/bold]")
-    _out.print(f"  {result['report']}", soft_wrap=True)
+    _out.print(f"  {result['report']}", soft_wrap=True, markup=False)
     _out.print("[bold]Next:[/bold]  ./tidemark up     the Dagster UI      ./tidemark status")
 
 
@@ -200,23 +218,25 @@ def quarantine(result: list[dict]) -> None:
         _out.print("Nothing is in quarantine.")
     for row in result:
         replayed = f"  replayed {_time(row['replayed_at'])}" if row["replayed_at"] else ""
-        _out.print(f"{row['quarantine_id']:>4}  {row['source']}  [red]{row['reason']}[/red]{replayed}")
+        _out.print(f"{row['quarantine_id']:>4}  {escape(row['source'])}  [red]{row['reason']}[/red]{replayed}")
         _out.print(f"      {row['locator']}:{row['position']}  {row['detail']}", soft_wrap=True, markup=False)
 
 
 def checks(result: list[dict]) -> None:
     for check in result:
         mark = "[green]ok[/green]     " if check["ok"] else "[red]not ok[/red] "
-        _out.print(f"{mark} {check['check']}: {check['detail']}", soft_wrap=True)
+        _out.print(f"{mark} {escape(check['check'])}: {escape(check['detail'])}", soft_wrap=True)
 
 
 def report(result: dict) -> None:
     for held in result["held"]:
-        _out.print(f"[red]held[/red]    {held}", soft_wrap=True)
+        _out.print(f"[red]held[/red]    {escape(held)}", soft_wrap=True)
     for path in result["paths"].values():
-        _out.print(path, soft_wrap=True)
+        _out.print(path, soft_wrap=True, markup=False)
     if result["queued"]:
         _out.print(f"Queued for {', '.join(result['queued'])}; {result['delivered']['sent']} message(s) sent")
+        if stopped := result["delivered"]["stopped"]:
+            _out.print(f"[red]The rest waits[/red]: {escape(stopped)}", soft_wrap=True)
     else:
         _out.print("Its readers have had the report of this period: it was not queued again")
 
@@ -224,4 +244,4 @@ def report(result: dict) -> None:
 def quarantined(record: dict) -> None:
     for name, value in record.items():
         shown = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
-        _out.print(f"[bold]{name:14}[/bold] {shown}", soft_wrap=True)
+        _out.print(f"[bold]{name:14}[/bold] {escape(str(shown))}", soft_wrap=True)

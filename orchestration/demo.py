@@ -23,6 +23,11 @@ def run(on_step: Callable[[str], None]) -> dict:
     nothing twice. Raises TidemarkError when a step failed.
     """
     began = time.monotonic()
+    if settings().database_url or settings().smtp_url:
+        raise TidemarkError(
+            "The demo would mix its sample events with your own and mail its report: "
+            "unset TIDEMARK_DATABASE_URL and TIDEMARK_SMTP_URL for it, as in an empty TIDEMARK_HOME."
+        )
     on_step("simulate")
     sample = _sample()
     with database.connect(rows=True) as connection:

@@ -2,13 +2,12 @@
 
 import os
 import shutil
-import smtplib
 import sys
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from orchestration import settings
 from orchestration.errors import TidemarkError
+from orchestration.outbox import transports
 from orchestration.warehouse import database
 
 FREE_GIB = 2
@@ -60,13 +59,10 @@ def _mail() -> str:
     target = settings.settings().smtp_url
     if not target:
         return f"no TIDEMARK_SMTP_URL: mail is written to {settings.settings().directory('outbox')}"
-    parts = urlsplit(target)
-    connect = smtplib.SMTP_SSL if parts.scheme == "smtps" else smtplib.SMTP
+    server = transports.MailServer(transports.Address.parse(target))
     try:
-        with connect(parts.hostname or "", parts.port or 0, timeout=10) as server:
-            server.noop()
-    except (OSError, smtplib.SMTPException, ValueError) as error:
-        raise TidemarkError(
-            f"The mail server {parts.hostname}:{parts.port} does not answer ({error}): check TIDEMARK_SMTP_URL."
-        ) from error
-    return f"{parts.hostname}:{parts.port} answers"
+        return server.greet()
+    except transports.Unreachable as error:
+        raise TidemarkError(f"The mail server does not answer ({error}): check TIDEMARK_SMTP_URL.") from error
+    finally:
+        server.close()

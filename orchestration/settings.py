@@ -3,14 +3,23 @@
 import os
 import re
 import secrets
+from contextlib import suppress
 from datetime import timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from orchestration.errors import TidemarkError
@@ -30,21 +39,22 @@ class Settings(BaseSettings):
     smtp_url: str | None = None
     mail_from: str = "Tidemark <tidemark@localhost>"
     public_url: str = "http://127.0.0.1:3000"
+    secret_key: SecretStr | None = None
 
-    @cached_property
-    def secret_key(self) -> bytes:
+    @property
+    def key(self) -> bytes:
         """The key of pseudonyms and signatures: `TIDEMARK_SECRET_KEY`, or one generated once into the home."""
-        if given := os.environ.get("TIDEMARK_SECRET_KEY"):
-            return given.encode()
-        path = self.home / "secret.key"
+        if self.secret_key:
+            return self.secret_key.get_secret_value().encode()
+        path = self.directory(".") / "secret.key"
         if not path.exists():
-            self.home.mkdir(parents=True, exist_ok=True)
-            try:
-                with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                    file.write(secrets.token_hex(32))
-            except FileExistsError:
-                pass  # another process was first: its key is the key
-        return path.read_text().encode()
+            fresh = path.with_suffix(f".{os.getpid()}")
+            with open(os.open(fresh, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+                file.write(secrets.token_hex(32))
+            with suppress(FileExistsError):  # another process was first: its key is the key
+                os.link(fresh, path)
+            fresh.unlink()
+        return path.read_bytes()
 
     def directory(self, name: str) -> Path:
         """A folder under the home, made when first asked for."""
@@ -126,7 +136,6 @@ class Source(Config):
     """One source of events in `config/sources.yml`."""
 
     description: str = ""
-    kind: Literal["files"] = "files"
     format: Literal["native", "csv"] = "native"
     path: Path | None = Field(None, description="a watched folder, relative to TIDEMARK_HOME")
     pattern: str = "*"
@@ -151,7 +160,7 @@ SourceName = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,62}$")]
 class Sources(Config):
     """`config/sources.yml`."""
 
-    sources: dict[str, Source]
+    sources: dict[SourceName, Source]
 
 
 Address = Annotated[str, Field(pattern=r"^[^@\s,;<>]+@[^@\s,;<>]+$", description="such as ops@example.com")]
@@ -279,6 +288,8 @@ def _load(name: str, model: type[Model]) -> Model:
         where = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
         raise TidemarkError(f"{path}:{_line_of(tree, first['loc'])} {where}: {message}.") from error
+    except (yaml.YAMLError, ValueError) as error:  # a character or a date that YAML does not know
+        raise TidemarkError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
 
 
 def _line_of(node: Any, location: tuple[int | str, ...]) -> int:

@@ -6,27 +6,31 @@ from orchestration.warehouse import database
 
 
 def of_run(result) -> dict:
-    """What a finished run did. Its steps, what failed and why, and the state of the gates."""
+    """What a finished run did: what failed and why, files that could not be loaded, and the state of the gates."""
     failed = [
         {"step": event.step_key, "reason": _reason(event.step_failure_data.error)}
         for event in result.filter_events(lambda event: event.is_step_failure)
     ]
+    loaded = [event.materialization.metadata for event in result.get_asset_materialization_events()]
+    not_loaded = [sentence for metadata in loaded if "files not loaded" in metadata
+                  for sentence in metadata["files not loaded"].value]  # fmt: skip
     with database.connect(rows=True) as connection:
         return {
             "job": result.dagster_run.job_name,
             "run_id": result.run_id,
-            "success": result.success,
+            "success": result.success and not not_loaded,
             "failed": failed,
+            "files_not_loaded": not_loaded,
             "gates": gates(connection, result.run_id),
             "held": held(connection),
         }
 
 
 def _reason(error) -> str:
-    """The innermost message of a step's error, which is the one that says what happened."""
-    while error.cause:
+    """The message of a step's error that says what happened: the first meant for people, else the innermost."""
+    while error.cause and error.cls_name != "TidemarkError":
         error = error.cause
-    return error.message.strip().split(": ", 1)[-1]
+    return " ".join(error.message.split(": ", 1)[-1].split())
 
 
 def status(connection: psycopg.Connection) -> dict:

@@ -14,7 +14,7 @@ from orchestration.alerts.rules import breaches, check_metrics, covers, fingerpr
 from orchestration.settings import Alerts, GateRule, MetricRule, Rule, ThresholdRule, tenant
 from orchestration.warehouse import outbox
 
-_LOCK = 7_461_002
+_LOCK = 7_461_003  # 7_461_001 is held by migrations, 7_461_002 by loads
 
 
 @dataclass(frozen=True)

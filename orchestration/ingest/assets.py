@@ -26,6 +26,8 @@ class Arrivals(dg.Config):
 @dg.asset(key=["raw", "events"], group_name="raw", kinds={"postgres"})
 def raw_events(context: dg.AssetExecutionContext, config: Arrivals) -> dg.MaterializeResult:
     """Every event, once: one row per (source, event_id). What could not be loaded stands in raw.quarantine."""
+    if config.paths and not config.source:
+        raise TidemarkError("These paths could be of any source: name the source beside them.")
     loads, failures = [], []
     for name in [config.source] if config.source else sources.watched():
         try:
@@ -51,8 +53,11 @@ def _rebuild(config: Arrivals) -> int:
         return 0
     if not (config.rebuild_from and config.rebuild_to):
         raise TidemarkError("A rebuild needs both ends: set rebuild_from and rebuild_to.")
+    start, end = _moment(config.rebuild_from), _moment(config.rebuild_to)
+    if start >= end:
+        raise TidemarkError(f"A rebuild goes from an earlier time to a later one, not from {start} to {end}.")
     with database.connect() as connection:
-        return marks.touch_hours(connection, _moment(config.rebuild_from), _moment(config.rebuild_to))
+        return marks.touch_hours(connection, start, end)
 
 
 def _moment(text: str) -> datetime:

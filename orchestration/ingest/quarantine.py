@@ -1,6 +1,7 @@
 """Looking into `raw.quarantine`. What puts records there is the contract and the loader."""
 
 import psycopg
+from psycopg.rows import dict_row
 
 from orchestration.errors import TidemarkError
 from orchestration.ingest.contract import Reason
@@ -21,17 +22,17 @@ def listed(
         where source = coalesce(%s, source) and reason = coalesce(%s, reason)
         order by quarantine_id desc
         limit %s"""
-    return _rows(connection.execute(query, [source, reason, limit]))
+    return _rows(connection, query, [source, reason, limit])
 
 
 def show(connection: psycopg.Connection, quarantine_id: int) -> dict:
     """One refused record with its `payload`, the bytes as they came. Raises TidemarkError when there is none."""
-    found = _rows(connection.execute("select * from raw.quarantine where quarantine_id = %s", [quarantine_id]))
+    found = _rows(connection, "select * from raw.quarantine where quarantine_id = %s", [quarantine_id])
     if not found:
         raise TidemarkError(f"There is no record {quarantine_id} in quarantine: see `./tidemark quarantine list`.")
     return found[0]
 
 
-def _rows(cursor: psycopg.Cursor) -> list[dict]:
-    names = [column.name for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
+def _rows(connection: psycopg.Connection, query: str, values: list) -> list[dict]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query, values).fetchall()

@@ -41,19 +41,23 @@ def watched() -> list[str]:
 
 
 def folder(source: Source) -> Path:
-    return settings().home.resolve() / source.path
+    return settings().directory(str(source.path))
 
 
 def expanded(paths: Sequence[Path], source: Source) -> list[Path]:
     """These files, and in place of a directory those in it that match the source's pattern, in sorted order."""
     files = []
     for path in paths:
-        if path.is_dir():
+        try:
+            is_folder, is_there = path.is_dir(), path.exists()
+        except OSError as error:
+            raise TidemarkError(f"{path} cannot be reached ({error.strerror}): check its permissions.") from error
+        if is_folder:
             found = _matching(path, source.pattern)
             if not found:
                 raise TidemarkError(f"No file in {path} matches {source.pattern!r}: give the files themselves.")
             files += found
-        elif path.exists():
+        elif is_there:
             files.append(path)
         else:
             raise TidemarkError(f"{path} does not exist: check the path.")

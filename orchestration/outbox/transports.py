@@ -141,6 +141,14 @@ class MailServer:
             raise Deferred(fate)
         return fate
 
+    def greet(self) -> str:
+        """Connect and log in, and say so. Raises Unreachable."""
+        try:
+            self._connection = _connect(self.address)
+        except (smtplib.SMTPException, OSError) as error:
+            raise Unreachable(f"{self.address.host}:{self.address.port}: {_reason(error)}") from error
+        return f"{self.address.host}:{self.address.port} answers"
+
     def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection:

@@ -8,7 +8,7 @@ from orchestration.predict.predict import Predicted
 from orchestration.warehouse import database
 
 _FIGURES = [dg.AssetKey(["api", "metric_daily"]), dg.AssetKey(["api", "metric_hourly"])]
-_PEOPLE = dg.AssetKey(["marts", "user_daily"])
+_PEOPLE = dg.AssetKey(["api", "user_daily"])
 
 
 class Training(dg.Config):

@@ -26,7 +26,7 @@ def snapshot(connection: psycopg.Connection) -> Iterator[int]:
     """
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read, read only")
-        for relation in ("api.metric_hourly", "api.metric_daily", "api.metrics", "marts.user_daily"):
+        for relation in ("api.metric_hourly", "api.metric_daily", "api.metrics", "api.user_daily"):
             if connection.execute("select to_regclass(%s)", [relation]).fetchone()[0] is None:
                 raise TidemarkError(
                     f"{relation} does not exist yet, so there is nothing to learn from: run a refresh first."

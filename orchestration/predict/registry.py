@@ -146,7 +146,7 @@ def _path(model: Model) -> Path:
 
 def _signature(model_id: str, checksum: str) -> str:
     """Binds the checksum to the model, so that one model's artefact cannot stand in for another's."""
-    return hmac.new(settings().secret_key, f"{model_id}\x1f{checksum}".encode(), sha256).hexdigest()
+    return hmac.new(settings().key, f"{model_id}\x1f{checksum}".encode(), sha256).hexdigest()
 
 
 def _write(path: Path, content: bytes) -> None:

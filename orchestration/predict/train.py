@@ -129,7 +129,7 @@ def _train_anomalies(connection: psycopg.Connection, hours: "pd.DataFrame", mark
 
 
 def _churn_input(connection: psycopg.Connection) -> _Churn | None:
-    first_day = connection.execute("select min(day) from marts.user_daily").fetchone()[0]
+    first_day = connection.execute("select min(day) from api.user_daily").fetchone()[0]
     newest_day = inputs.newest_final_day(connection)
     if first_day is None or newest_day is None:
         return None

@@ -47,6 +47,8 @@ def _layer_asset(layer: str, description: str, nodes: dict[str, dict]) -> dg.Ass
     def build_layer(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         with database.connect() as connection:
             high_mark = marks.high_mark(connection, context.run.run_id)
+            if layer == "predictions":  # they know what was published when they were made, and no more
+                high_mark = marks.mark(connection, "views.metric_daily")
             if layer == "published" and not connection.execute("select to_regclass('api.forecasts')").fetchone()[0]:
                 project.build("predictions", high_mark)  # empty still, but there for those who read them
         for result in project.build(layer, high_mark):

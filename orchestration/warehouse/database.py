@@ -22,14 +22,26 @@ _MIGRATION_LOCK = 7_461_001
 
 def url() -> str:
     """The warehouse's URL. Starts the embedded server when none is configured; creates and migrates the database."""
+    return _ready_warehouse(_given_url(), settings().home.resolve())
+
+
+def _given_url() -> str | None:
+    """`TIDEMARK_DATABASE_URL`. What is wrong with it is said without it: it holds a password."""
     given = settings().database_url
-    home = settings().home.resolve()
-    return _ready_warehouse(given, home)
+    try:
+        if given and not (given.startswith(("postgresql://", "postgres://")) and conninfo_to_dict(given)):
+            raise psycopg.ProgrammingError
+    except psycopg.ProgrammingError:
+        raise TidemarkError(
+            "TIDEMARK_DATABASE_URL is not the URL of a PostgreSQL: write postgresql://user:password@host:5432/name, "
+            "with %40 for an @ in the password, or unset it to use the embedded one."
+        ) from None
+    return given and given.replace("postgres://", "postgresql://", 1)
 
 
 def name() -> str:
     """The name of the warehouse's database, known without connecting."""
-    given = settings().database_url
+    given = _given_url()
     return conninfo_to_dict(given).get("dbname", "postgres") if given else WAREHOUSE
 
 
@@ -62,17 +74,16 @@ def _database(base: str, name: str) -> str:
 
 
 def parameters(target: str | None = None) -> dict[str, str]:
-    """host, port, user, password and dbname of a URL, for programs that take them one by one."""
+    """host, port, user, password, dbname and sslmode of a URL, for programs that take them one by one."""
     known = conninfo_to_dict(target or url())
     defaults = {"host": "localhost", "port": "5432", "user": "postgres", "password": "", "dbname": "postgres"}
+    defaults |= {"sslmode": "prefer", "sslrootcert": ""}
     return {key: str(known.get(key) or value) for key, value in defaults.items()}
 
 
 def _connect(target: str, **options) -> psycopg.Connection:
     try:
         return psycopg.connect(make_conninfo(target, options="-c timezone=UTC", connect_timeout=10), **options)
-    except psycopg.ProgrammingError as error:
-        raise TidemarkError(f"TIDEMARK_DATABASE_URL is not a PostgreSQL URL: {str(error).strip()}.") from error
     except psycopg.OperationalError as error:
         where = {key: value for key, value in conninfo_to_dict(target).items() if key in ("host", "port", "dbname")}
         place = " ".join(f"{key}={value}" for key, value in where.items())

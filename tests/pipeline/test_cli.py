@@ -1,5 +1,6 @@
 """The command line: what a person sees when something is wrong, and what a program reads."""
 
+import base64
 import json
 import shutil
 import socket
@@ -42,6 +43,8 @@ def test_a_missing_file_of_the_configuration(warehouse, config):
         ("sources: [", "sources.yml:1"),
         ("sources:\n  shop:\n    format: csv\n    colour: red\n", "sources.yml:4"),
         ("sources:\n  shop:\n    timezone: Mars/Olympus\n", "sources.yml:3"),
+        ("sources: {shop: {description: 2026-13-45}}", "sources.yml"),
+        ("sources: \x07", "sources.yml"),
     ],
 )
 def test_a_malformed_file_of_the_configuration_is_named_with_its_line(warehouse, config, text, said):
@@ -84,9 +87,26 @@ def test_a_database_that_cannot_be_reached(home, monkeypatch):
     assert "secret" not in sentence
 
 
-def test_a_database_url_that_is_none(home, monkeypatch):
-    monkeypatch.setenv("TIDEMARK_DATABASE_URL", "nonsense")
-    assert "TIDEMARK_DATABASE_URL" in refused("status")
+@pytest.mark.parametrize("url", ["nonsense", "postgres//me:secret@host/db", "postgresql://me:se%cret@host/db"])
+def test_a_database_url_that_is_none_is_not_repeated(home, monkeypatch, url):
+    monkeypatch.setenv("TIDEMARK_DATABASE_URL", url)
+    sentence = refused("status")
+    assert "TIDEMARK_DATABASE_URL" in sentence
+    assert "cret" not in sentence
+
+
+def test_the_demo_does_not_touch_a_database_of_ones_own(warehouse):
+    assert "TIDEMARK_DATABASE_URL" in refused("demo")
+
+
+def test_a_mail_server_that_does_not_answer(warehouse, monkeypatch):
+    monkeypatch.setenv("TIDEMARK_SMTP_URL", "smtp://me:secret@127.0.0.1:1")
+    result = CliRunner().invoke(tidemark, ["doctor", "--json"])
+    assert result.exit_code == 1
+    mail = next(check for check in json.loads(result.stdout) if check["check"] == "mail")
+    assert not mail["ok"]
+    assert "127.0.0.1:1" in mail["detail"]
+    assert "secret" not in result.stdout
 
 
 def test_a_port_that_is_taken(home):
@@ -99,6 +119,18 @@ def test_a_port_that_is_taken(home):
 
 def test_an_unknown_report_names_the_known_ones(warehouse):
     assert "executive" in refused("report", "nothing-such")
+
+
+def test_what_is_in_quarantine_is_shown_as_it_came(warehouse, tmp_path):
+    bad = tmp_path / "[red].jsonl"
+    bad.write_text('{"a": [red], "b": "[/b]"\n')
+    assert CliRunner().invoke(tidemark, ["ingest", "native", str(bad)]).exit_code == 0
+    shown = CliRunner().invoke(tidemark, ["quarantine", "show", "1"]).stdout
+    assert '{"a": [red], "b": "[/b]"' in shown
+    assert "[red].jsonl" in shown
+    assert "[red].jsonl" in CliRunner().invoke(tidemark, ["quarantine", "list"]).stdout
+    record = json.loads(CliRunner().invoke(tidemark, ["quarantine", "show", "1", "--json"]).stdout)
+    assert base64.b64decode(record["payload"]) == b'{"a": [red], "b": "[/b]"'
 
 
 def test_debug_shows_the_traceback(warehouse):

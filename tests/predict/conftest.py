@@ -39,7 +39,7 @@ def _create(connection: psycopg.Connection) -> None:
             (metric text, segment text, hour timestamptz, value numeric, is_final boolean, load_id bigint);
         create table api.metric_daily
             (metric text, segment text, day date, value numeric, is_final boolean, load_id bigint);
-        create table marts.user_daily
+        create table api.user_daily
             (user_id text, day date, events bigint, active_hours bigint, sessions bigint, lessons_completed bigint,
              average_score numeric, orders bigint, revenue numeric);
         """)
@@ -73,7 +73,7 @@ def _fill_metrics(connection: psycopg.Connection, random: np.random.Generator) -
 
 def _fill_people(connection: psycopg.Connection, random: np.random.Generator) -> None:
     """People come on a share of days of their own, until a third of them leave for good; leavers fade out first."""
-    with connection.cursor() as cursor, cursor.copy("copy marts.user_daily from stdin") as copy:
+    with connection.cursor() as cursor, cursor.copy("copy api.user_daily from stdin") as copy:
         for person in range(PEOPLE):
             habit = random.beta(2, 4)
             leaves_on = random.integers(10, DAYS) if random.random() < 0.5 else DAYS + 30

@@ -30,7 +30,7 @@ def test_train_and_predict_materialize_with_their_scores_as_metadata(published):
 
 def test_a_model_without_data_is_skipped_not_failed(published):
     with database.connect() as connection:
-        connection.execute("truncate api.metric_daily, api.metric_hourly, marts.user_daily")
+        connection.execute("truncate api.metric_daily, api.metric_hourly, api.user_daily")
     result = dg.materialize(assets.assets)
     assert result.success
     [models] = [e for e in result.get_asset_materialization_events() if e.asset_key == dg.AssetKey(["ml", "models"])]

@@ -16,10 +16,10 @@ def test_features_by_hand(published):
     days = [(0, 4, 1, 2, 80, 1, 10), (6, 3, 1, 1, 50, 0, 0), (7, 2, 1, 0, None, 0, 0)]
     days += [(20, 5, 2, 0, None, 1, 7), (27, 1, 1, 0, None, 0, 0), (40, 100, 9, 9, 1, 9, 900)]
     with database.connect() as connection:
-        connection.execute("truncate marts.user_daily")
+        connection.execute("truncate api.user_daily")
         for age, events, sessions, lessons, score, orders, revenue in days:
             connection.execute(
-                "insert into marts.user_daily values ('one', %s, %s, 1, %s, %s, %s, %s, %s)",
+                "insert into api.user_daily values ('one', %s, %s, 1, %s, %s, %s, %s, %s)",
                 [CUTOFF - timedelta(days=age), events, sessions, lessons, score, orders, revenue],
             )
         told = features.churn_features(connection, [CUTOFF]).loc[(CUTOFF, "one")]
@@ -42,10 +42,10 @@ def test_features_by_hand(published):
 def test_no_row_after_the_cutoff_changes_a_feature(published):
     with database.connect() as connection:
         before = features.churn_features(connection, [CUTOFF - timedelta(days=14), CUTOFF])
-        connection.execute("delete from marts.user_daily where day > %s and user_id like 'u1%%'", [CUTOFF])
-        connection.execute("update marts.user_daily set events = 9999, revenue = 1e6 where day > %s", [CUTOFF])
+        connection.execute("delete from api.user_daily where day > %s and user_id like 'u1%%'", [CUTOFF])
+        connection.execute("update api.user_daily set events = 9999, revenue = 1e6 where day > %s", [CUTOFF])
         connection.execute(
-            "insert into marts.user_daily select user_id || '-new', day, 1, 1, 1, 1, 1, 1, 1 from marts.user_daily "
+            "insert into api.user_daily select user_id || '-new', day, 1, 1, 1, 1, 1, 1, 1 from api.user_daily "
             "where day > %s",
             [CUTOFF],
         )
@@ -65,12 +65,10 @@ def test_a_planted_leak_is_caught(published, monkeypatch, tmp_path):
 
 def test_labels_look_exactly_fourteen_days_ahead(published):
     with database.connect() as connection:
-        connection.execute("truncate marts.user_daily")
+        connection.execute("truncate api.user_daily")
         for person, ahead in (("next day", 1), ("last day", 14), ("too late", 15), ("never", None)):
             for day in [CUTOFF] if ahead is None else [CUTOFF, CUTOFF + timedelta(days=ahead)]:
-                connection.execute(
-                    "insert into marts.user_daily values (%s, %s, 1, 1, 1, 0, null, 0, 0)", [person, day]
-                )
+                connection.execute("insert into api.user_daily values (%s, %s, 1, 1, 1, 0, null, 0, 0)", [person, day])
         told = features.churn_labels(connection, features.churn_features(connection, [CUTOFF])).droplevel("cutoff")
     assert told.to_dict() == {"next day": 0, "last day": 0, "too late": 1, "never": 1}
 

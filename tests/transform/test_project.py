@@ -1,6 +1,7 @@
 """The dbt project as a whole: what Dagster shows of it, its own tests, and the page of metrics."""
 
 import random
+import re
 
 import dagster as dg
 import pytest
@@ -13,6 +14,14 @@ from tests.transform.events import load, random_events
 
 def test_the_page_of_metrics_is_that_of_the_catalogue():
     assert catalogue.PAGE.read_text() == catalogue.page(), "run: python -m orchestration.transform.catalogue"
+
+
+def test_every_event_type_of_the_vocabulary_belongs_to_a_system(dbt):
+    from orchestration.ingest.contract import VOCABULARY
+
+    model = (dbt.PROJECT / "models" / "staging" / "stg_events.sql").read_text()
+    known = set(re.findall(r"'(\w+_\w+)'", model.split("else 'other'")[0]))
+    assert known - {"up_to"} == VOCABULARY
 
 
 def test_every_model_builds_and_every_dbt_test_passes(dbt, connection):

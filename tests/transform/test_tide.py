@@ -51,6 +51,18 @@ def test_any_order_delay_and_duplication_gives_the_tables_of_one_clean_build(dbt
     assert all(not rows.startswith("0 ") for rows in stepwise.values())
 
 
+def test_a_load_beyond_the_high_mark_is_not_seen(dbt, connection):
+    events = random_events(random.Random(8), 60)
+    load(connection, events[:30])
+    dbt.build("staging marts published", 1)
+    before = contents(connection)
+    load(connection, events[30:])
+    connection.execute("delete from ops.definitions where relation like 'marts.%'")
+    connection.commit()
+    dbt.build("staging marts published", 1)
+    assert contents(connection) == before
+
+
 def test_only_touched_hours_are_written_again(dbt, connection):
     def row_versions():
         return dict(connection.execute("select hour::text, xmin::text from marts.learning_hourly").fetchall())

@@ -7,7 +7,7 @@ with cutoffs as (
 history as (
     select cutoffs.cutoff, cutoffs.cutoff - days.day as age, days.*
     from cutoffs
-    join marts.user_daily as days on days.day <= cutoffs.cutoff
+    join api.user_daily as days on days.day <= cutoffs.cutoff
 )
 
 select

@@ -140,7 +140,7 @@ def _actions(snapshot: Snapshot, movers: dict[Tone, Row]) -> list[str]:
     if refused := snapshot.rows["quarantine"]:
         total, most = snapshot.rows["loads"][0]["quarantined"], refused[0]
         wanted.append(
-            f"Have the {figures.plural(total, 'refused record')} mended and replayed; "
+            f"Have the {figures.plural(total, 'refused record')} mended and sent again; "
             f"the commonest reason is “{most['reason']}” ({most['records']:,})."
         )
     return wanted
