@@ -1,6 +1,6 @@
 """How fast events get in, beside the limit: PostgreSQL's own COPY of prepared files into the same tables.
 
-    uv run python -m benchmarks.ingest --events 500000 [--json]
+    .venv/bin/python -m benchmarks.ingest --events 500000 [--json]
 
 Both run in one go on an embedded database of their own. Tidemark reads JSON Lines and does everything: parsing,
 checks, identities, duplicates, partitions, touched hours, ledger. COPY gets what came out of that, as CSV, sorted and

@@ -1,6 +1,6 @@
 """How fast the simulator writes events, beside the time that msgspec takes only to encode the same events again.
 
-Run it with `uv run python -m benchmarks.simulate`; `--json` prints one JSON document.
+Run it with `.venv/bin/python -m benchmarks.simulate`; `--json` prints one JSON document.
 """
 
 import argparse

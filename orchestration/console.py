@@ -156,6 +156,8 @@ def run(result: dict) -> None:
     _out.print(f"{result['job']}: {verdict}   gates: {_gates(result['gates'])}   run {result['run_id'][:8]}")
     for failure in result["failed"]:
         _out.print(f"[red]failed[/red]  {escape(failure['step'])}: {escape(failure['reason'])}", soft_wrap=True)
+    for name, sentence in result["models"].items():
+        _out.print(f"  {escape(f'{name}: {sentence}')}", soft_wrap=True)
     for sentence in result["files_not_loaded"]:
         _out.print(f"[red]file[/red]    {escape(sentence)}", soft_wrap=True)
     _held(result["held"])

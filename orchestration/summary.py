@@ -21,9 +21,21 @@ def of_run(result) -> dict:
             "success": result.success and not not_loaded,
             "failed": failed,
             "files_not_loaded": not_loaded,
+            "models": _said_of_models(result),
             "gates": gates(connection, result.run_id),
             "held": held(connection),
         }
+
+
+def _said_of_models(result) -> dict[str, str]:
+    """The sentence that training or predicting left about each model."""
+    return {
+        name: value.value
+        for event in result.get_asset_materialization_events()
+        if event.asset_key.path[0] == "ml"
+        for name, value in event.materialization.metadata.items()
+        if isinstance(value.value, str)
+    }
 
 
 def _reason(error) -> str:
