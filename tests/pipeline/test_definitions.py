@@ -1,5 +1,6 @@
 """The definitions as a whole: they load, quickly and without a database, and everything a person sees is described."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -40,7 +41,17 @@ def test_every_job_schedule_and_sensor_says_what_it_is_for(defs):
     named += repository.schedule_defs + repository.sensor_defs
     assert {job.name for job in named} >= {"refresh", "rebuild", "train", "predict", "alerts", "report", "deliver"}
     assert [thing.name for thing in named if not thing.description] == []
-    assert len({schedule.execution_timezone for schedule in repository.schedule_defs} - {None}) == 1
+
+
+def test_schedules_follow_the_tenants_clock(tmp_path, monkeypatch):
+    config = shutil.copytree(ROOT / "config", tmp_path / "config")
+    (config / "tenant.yml").write_text("name: Test\ntimezone: Asia/Kolkata\n")
+    monkeypatch.setenv("TIDEMARK_CONFIG", str(config))
+    program = (
+        "from orchestration.definitions import defs;"
+        "print({schedule.execution_timezone for schedule in defs.get_repository_def().schedule_defs})"
+    )
+    assert run(sys.executable, "-c", program).stdout.strip() == "{'Asia/Kolkata'}"
 
 
 def test_every_suite_guards_an_asset_that_is_there(defs):
