@@ -174,15 +174,17 @@ def quarantine() -> None:
 
 
 @quarantine.command("list")
+@click.option("--source", help="Only those of this source.")
+@click.option("--reason", help="Only those refused for this reason; docs/events.md lists them.")
 @click.option("--limit", default=20, show_default=True)
 @as_json
-def list_quarantine(limit: int, as_json: bool) -> None:
+def list_quarantine(source: str | None, reason: str | None, limit: int, as_json: bool) -> None:
     """The newest refused records."""
     from orchestration.ingest.quarantine import listed
     from orchestration.warehouse import database
 
     with database.connect(rows=True) as connection:
-        console.show(listed(connection, limit=limit), as_json, console.quarantine)
+        console.show(listed(connection, source, reason, limit), as_json, console.quarantine)
 
 
 @quarantine.command()

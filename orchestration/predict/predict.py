@@ -39,17 +39,6 @@ class _Prediction:
     values: tuple = ()
 
 
-def predict_all(connection: psycopg.Connection, metrics: Sequence[str] = FORECAST_METRICS) -> list[Predicted]:
-    """Predict with every model in service, and write all of it in one transaction.
-
-    The connection must be outside of a transaction. Rows carry the mark of the state that was read; predicting again
-    from the same state replaces them. Raises TidemarkError when an artefact was changed.
-    """
-    with inputs.snapshot(connection) as mark:
-        made = [*_forecasts(connection, metrics, mark), _anomalies(connection, mark), _churn_scores(connection, mark)]
-    return _write(connection, made)
-
-
 def predict_forecasts(connection: psycopg.Connection, metrics: Sequence[str] = FORECAST_METRICS) -> list[Predicted]:
     """The days that follow the newest final day, for each metric with a forecast in service."""
     with inputs.snapshot(connection) as mark:

@@ -5,7 +5,7 @@ import platform
 import re
 from base64 import b64encode
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
@@ -41,14 +41,14 @@ class Rendered:
     manifest: dict
 
 
-def render(name: str, connection: psycopg.Connection, as_of: date | None = None) -> Rendered:
+def render(name: str, connection: psycopg.Connection) -> Rendered:
     """Make a report of what is published, as of the newest complete day.
 
     All its queries see one snapshot, and the same snapshot gives the same files: none holds the time it was made.
-    Raises TidemarkError when there is no such report, nothing is published, or nothing for `as_of`.
+    Raises TidemarkError when there is no such report or nothing is published.
     """
     template = definitions.definition(name).template
-    seen = snapshot.take(definitions.queries(template), connection, as_of)
+    seen = snapshot.take(definitions.queries(template), connection)
     document = definitions.content(template).document(seen)
     notice = _notice(seen)
     pictures = _draw(document)

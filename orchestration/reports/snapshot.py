@@ -48,16 +48,16 @@ class Snapshot:
     postgresql: str
 
 
-def take(queries: Path, connection: psycopg.Connection, as_of: date | None = None) -> Snapshot:
+def take(queries: Path, connection: psycopg.Connection) -> Snapshot:
     """Run every `*.sql` of a folder, and the shared ones, in one repeatable-read, read-only transaction.
 
     A query that says `-- needs schema.table` on a line of its own is not asked while that table does not exist.
     The queries may name `%(as_of)s`, the last complete day, and `%(first_day)s`, six days before.
-    Raises TidemarkError when nothing is published, or nothing for `as_of`.
+    Raises TidemarkError when nothing is published.
     """
     with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
         cursor.execute("set transaction isolation level repeatable read, read only")
-        period = _period(cursor, as_of)
+        period = _period(cursor)
         parameters = {"as_of": period.last, "first_day": period.first}
         shared = {path.stem: _read(cursor, path, parameters) for path in sorted(SHARED.glob("*.sql"))}
         rows = {path.stem: _read(cursor, path, parameters) for path in sorted(queries.glob("*.sql"))}
@@ -75,17 +75,13 @@ def take(queries: Path, connection: psycopg.Connection, as_of: date | None = Non
     )
 
 
-def _period(cursor: psycopg.Cursor, as_of: date | None) -> Period:
+def _period(cursor: psycopg.Cursor) -> Period:
     exists = cursor.execute("select to_regclass('api.executive_summary') is not null as exists").fetchone()["exists"]
     newest = _read(cursor, SHARED / "as_of.sql", {})[0]["as_of"] if exists else None
     if newest is None:
         raise TidemarkError(
             "There is nothing to report: no complete day is published in api.executive_summary; "
             "load events with `./tidemark ingest` and run `./tidemark refresh`."
-        )
-    if as_of not in (None, newest):
-        raise TidemarkError(
-            f"There is no summary as of {as_of}: api.executive_summary stands at {newest}, the newest complete day."
         )
     return Period(newest - timedelta(days=DAYS - 1), newest)
 

@@ -129,6 +129,9 @@ def test_what_is_in_quarantine_is_shown_as_it_came(warehouse, tmp_path):
     assert '{"a": [red], "b": "[/b]"' in shown
     assert "[red].jsonl" in shown
     assert "[red].jsonl" in CliRunner().invoke(tidemark, ["quarantine", "list"]).stdout
+    elsewhere = CliRunner().invoke(tidemark, ["quarantine", "list", "--reason", "missing_field"])
+    assert "Nothing is in quarantine" in elsewhere.stdout
+    assert "missing_field" in refused("quarantine", "list", "--reason", "bad luck")
     record = json.loads(CliRunner().invoke(tidemark, ["quarantine", "show", "1", "--json"]).stdout)
     assert base64.b64decode(record["payload"]) == b'{"a": [red], "b": "[/b]"'
 

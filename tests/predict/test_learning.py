@@ -19,6 +19,12 @@ TABLES = {
 }
 
 
+def predict_all(connection, metrics=train.FORECAST_METRICS) -> list[predict.Predicted]:
+    """What the job predict does, asset by asset."""
+    told = [*predict.predict_forecasts(connection, metrics), *predict.predict_anomalies(connection)]
+    return [*told, *predict.predict_churn(connection)]
+
+
 def predictions(connection) -> dict[str, str]:
     """A checksum of each table of predictions, but for when they were made."""
     return {
@@ -32,7 +38,7 @@ def predictions(connection) -> dict[str, str]:
 def test_everything_is_learned_scored_and_predicted(published):
     with database.connect() as connection:
         trained = {model.name: model for model in train.train_all(connection)}
-        told = {one.name: one for one in predict.predict_all(connection)}
+        told = {one.name: one for one in predict_all(connection)}
         names = {"forecast_revenue", "forecast_orders", "forecast_active_users", "anomalies_hourly", "churn"}
         assert set(trained) == set(told) == names
         for name, model in trained.items():
@@ -68,7 +74,7 @@ def test_everything_is_learned_scored_and_predicted(published):
         )
     with database.connect() as connection:  # the same state again: the same models, the same bytes, no row twice
         again = {model.name: model.model_id for model in train.train_all(connection)}
-        predict.predict_all(connection)
+        predict_all(connection)
         assert again == {name: model.model_id for name, model in trained.items()}
         assert predictions(connection) == before
         assert connection.execute("select max(made_at) from ml.forecasts").fetchone() > written
@@ -77,7 +83,7 @@ def test_everything_is_learned_scored_and_predicted(published):
         connection.execute("update ml.models set data_hash = 'forgotten'")
         connection.commit()
         train.train_all(connection)
-        predict.predict_all(connection)
+        predict_all(connection)
         connection.execute("update ml.forecasts set model_id = replace(model_id, '-2', '-1')")
         connection.execute("update ml.anomalies set model_id = replace(model_id, '-2', '-1')")
         connection.execute("update ml.churn_scores set model_id = replace(model_id, '-2', '-1')")
@@ -124,11 +130,12 @@ def test_an_edited_model_predicts_nothing(one_metric):
     assert one_metric.execute("select count(*) from ml.forecasts").fetchone() == (0,)
 
 
-def test_predictions_are_written_together_or_not_at_all(one_metric, monkeypatch):
+def test_forecasts_are_written_together_or_not_at_all(one_metric, monkeypatch):
+    forecasts = predict._forecasts
     broken = predict._Prediction(predict.Predicted("x"), "ml.churn_scores", ("user_id",), [("u1",)])
-    monkeypatch.setattr(predict, "_churn_scores", lambda connection, mark: broken)
+    monkeypatch.setattr(predict, "_forecasts", lambda *arguments: [*forecasts(*arguments), broken])
     with pytest.raises(Exception, match="violates not-null"):
-        predict.predict_all(one_metric, ["revenue"])
+        predict.predict_forecasts(one_metric, ["revenue"])
     assert one_metric.execute("select count(*) from ml.forecasts").fetchone() == (0,)
 
 
@@ -138,7 +145,7 @@ def test_too_little_data_is_said_and_nothing_is_made_up(published):
         connection.execute("delete from api.metric_hourly where hour > '2026-01-20'")
         connection.commit()
         trained = train.train_all(connection)
-        told = predict.predict_all(connection)
+        told = predict_all(connection)
         assert all(model.model_id is None and model.reason.endswith(".") for model in trained)
         assert "20 complete days" in trained[0].reason
         assert all(one.rows == 0 and one.reason for one in told)

@@ -2,7 +2,6 @@
 
 import json
 import re
-from datetime import date
 from decimal import Decimal
 from hashlib import sha256
 from html.parser import HTMLParser
@@ -281,8 +280,3 @@ def test_a_metric_without_a_day_has_no_chart(published):
 def test_an_unknown_report_is_told_with_the_known_ones(published):
     with pytest.raises(TidemarkError, match=r"There is no report 'exec' .* it has: executive"):
         render("exec", published)
-
-
-def test_another_day_is_refused(published):
-    with pytest.raises(TidemarkError, match="There is no summary as of"):
-        render("executive", published, as_of=date(2026, 2, 1))

@@ -54,12 +54,6 @@ def test_the_period_is_the_seven_days_up_to_the_newest_complete_one(published, f
     seen = take(folder(), published)
     assert (seen.period.first, seen.period.last) == (date(2026, 3, 2), date(2026, 3, 8))
     assert (seen.tenant, seen.zone.key, seen.currency) == ("Tidemark Demo", "Europe/Berlin", "EUR")
-    assert take(folder(), published, as_of=date(2026, 3, 8)).period == seen.period
-
-
-def test_another_day_than_the_newest_is_refused(published, folder):
-    with pytest.raises(TidemarkError, match=r"as of 2026-03-01: .* stands at 2026-03-08"):
-        take(folder(), published, as_of=date(2026, 3, 1))
 
 
 def test_an_empty_warehouse_is_said(warehouse, folder):
