@@ -82,8 +82,11 @@ def parameters(target: str | None = None) -> dict[str, str]:
 
 
 def _connect(target: str, **options) -> psycopg.Connection:
+    # Compiling a query over hundreds of partitions takes longer than running it.
     try:
-        return psycopg.connect(make_conninfo(target, options="-c timezone=UTC", connect_timeout=10), **options)
+        return psycopg.connect(
+            make_conninfo(target, options="-c timezone=UTC -c jit=off", connect_timeout=10), **options
+        )
     except psycopg.OperationalError as error:
         where = {key: value for key, value in conninfo_to_dict(target).items() if key in ("host", "port", "dbname")}
         place = " ".join(f"{key}={value}" for key, value in where.items())
