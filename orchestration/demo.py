@@ -26,7 +26,7 @@ def run(on_step: Callable[[str], None]) -> dict:
     if settings().database_url or settings().smtp_url:
         raise TidemarkError(
             "The demo would mix its sample events with your own and mail its report: "
-            "unset TIDEMARK_DATABASE_URL and TIDEMARK_SMTP_URL for it, as in an empty TIDEMARK_HOME."
+            "unset TIDEMARK_DATABASE_URL and TIDEMARK_SMTP_URL for it."
         )
     on_step("simulate")
     sample = _sample()

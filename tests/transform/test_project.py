@@ -5,7 +5,9 @@ import re
 
 import dagster as dg
 import pytest
+import yaml
 
+from expectations.metrics import ADDITIVE
 from orchestration.errors import TidemarkError
 from orchestration.transform import catalogue
 from orchestration.warehouse import marks
@@ -14,6 +16,12 @@ from tests.transform.events import load, random_events
 
 def test_the_page_of_metrics_is_that_of_the_catalogue():
     assert catalogue.PAGE.read_text() == catalogue.page(), "run: python -m orchestration.transform.catalogue"
+
+
+def test_the_gates_know_which_metrics_are_sums():
+    project = yaml.safe_load((catalogue.PROJECT / "dbt_project.yml").read_text())
+    metrics = project["vars"]["metrics"]
+    assert set(ADDITIVE) == {name for name, metric in metrics.items() if metric["adds_up"] == "sum"}
 
 
 def test_every_event_type_of_the_vocabulary_belongs_to_a_system(dbt):
