@@ -1,16 +1,32 @@
-"""What many tests need: a real PostgreSQL with a fresh, migrated warehouse for each test, and the real data sets."""
+"""What many tests need: a real PostgreSQL with a fresh, migrated warehouse for each test, and the real data sets.
+
+With TIDEMARK_NIGHTLY=1, the tests marked `nightly` run too, and hypothesis tries many more examples.
+"""
 
 import os
 import shutil
 from pathlib import Path
 from tempfile import mkdtemp
 
+import hypothesis
 import psycopg
 import pytest
 
 from orchestration.warehouse import database, server
 
 DATA = Path(os.environ.get("TIDEMARK_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+IS_NIGHTLY = os.environ.get("TIDEMARK_NIGHTLY") == "1"
+hypothesis.settings.register_profile("quick", deadline=None)
+hypothesis.settings.register_profile("nightly", deadline=None, max_examples=1000)
+hypothesis.settings.load_profile("nightly" if IS_NIGHTLY else "quick")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the tests that take many minutes to the night."""
+    for item in items:
+        if item.get_closest_marker("nightly") and not IS_NIGHTLY:
+            item.add_marker(pytest.mark.skip(reason="takes many minutes: set TIDEMARK_NIGHTLY=1"))
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ def raw_events(context: dg.AssetExecutionContext, config: Arrivals) -> dg.Materi
     if config.paths and not config.source:
         raise TidemarkError("These paths could be of any source: name the source beside them.")
     loads, failures = [], []
-    for name in [config.source] if config.source else sources.watched():
+    for name in [config.source] if config.source else sources.standing():
         try:
             paths = None if config.paths is None else [Path(path) for path in config.paths]
             loads += loader.ingest(name, paths)

@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from orchestration.ingest import tables
 from orchestration.ingest.contract import MAX_LINE_BYTES, MAX_RECORD_BYTES, SCHEMA, Batch, BrokenFile, Reason, Refusal
 from orchestration.settings import Source
 
@@ -148,3 +149,6 @@ def _has_lone_surrogate(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return False
+
+
+READERS = {"native": native, "csv": tables.rows}

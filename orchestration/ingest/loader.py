@@ -1,4 +1,4 @@
-"""A file becomes a load: events, identities, quarantine, touched hours, cursor and ledger row in one transaction."""
+"""An arrival becomes a load: events, quarantine, touched hours, cursor and ledger row in one transaction."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,10 +8,13 @@ from pathlib import Path
 
 import psycopg
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from orchestration.errors import TidemarkError
 from orchestration.ingest import sources
 from orchestration.ingest.contract import EPOCH, BrokenFile
+from orchestration.ingest.dialects import READERS
+from orchestration.ingest.sources.arrival import Arrival
 from orchestration.ingest.writer import ARRIVING, Origin, Writer, prepare
 from orchestration.settings import Source
 from orchestration.warehouse import database, marks
@@ -39,9 +42,9 @@ class Load:
 
 
 class FilesNotLoaded(TidemarkError):
-    """Some files could not be loaded; `loads` holds those of the others, `failures` a sentence for each path."""
+    """Some files could not be loaded; `loads` holds those of the others, `failures` a sentence for each locator."""
 
-    def __init__(self, loads: list[Load], failures: dict[Path, str]):
+    def __init__(self, loads: list[Load], failures: dict[str, str]):
         self.loads, self.failures = loads, failures
         super().__init__(" ".join(failures.values()))
 
@@ -55,12 +58,6 @@ def ingest(source: str, paths: Sequence[Path] | None = None, progress: Progress 
     """
     definition = sources.named(source)
     with database.connect(autocommit=True) as connection:
-        if paths is None:
-            if definition.path is None:
-                raise TidemarkError(f"Source {source!r} has no watched folder: name the files to load.")
-            files = sources.settled(sources.arrived(connection, source, definition))
-        else:
-            files = sources.expanded(paths, definition)
         database.sync_tenant(connection)
         _sync_source(connection, source, definition)
         connection.prepare_threshold = None  # a plan kept from when a table was small would be a bad one
@@ -68,11 +65,11 @@ def ingest(source: str, paths: Sequence[Path] | None = None, progress: Progress 
         connection.execute("set temp_buffers = '32MB'")
         connection.execute(ARRIVING)
         loads, failures = [], {}
-        for path in files:
+        for locator, take in sources.pending(connection, source, definition, paths):
             try:
-                loads.append(load(connection, source, definition, path, progress))
+                loads.append(load(connection, source, definition, take(), progress))
             except BrokenFile as error:
-                failures[path] = f"{path} {error}"
+                failures[locator] = f"{locator} {error}"
     if failures:
         raise FilesNotLoaded(loads, failures)
     return loads
@@ -88,58 +85,60 @@ def _sync_source(connection: psycopg.Connection, name: str, source: Source) -> N
 
 
 def load(
-    connection: psycopg.Connection, name: str, source: Source, path: Path, progress: Progress | None = None
+    connection: psycopg.Connection, name: str, source: Source, arrival: Arrival, progress: Progress | None = None
 ) -> Load:
-    """Load one file, or return the earlier load of the same bytes. Raises BrokenFile; then nothing has changed."""
+    """Load one arrival, or return the earlier load of the same bytes. Raises BrokenFile; then nothing has changed."""
     started_at = datetime.now(UTC)
-    fingerprint, checksum = sources.examined(path)
     with connection.transaction():
         connection.execute("select pg_advisory_xact_lock(%s)", [marks.LOAD_LOCK])
-        if earlier := _earlier(connection, name, checksum):
-            _remember(connection, name, path, fingerprint, earlier.load_id)
+        if earlier := _earlier(connection, name, arrival.checksum):
+            _move_cursor(connection, name, arrival.locator, arrival.cursor(earlier.received), earlier.load_id)
             return replace(earlier, is_repeat=True)
         load_id = connection.execute("select nextval('raw.load_ids')").fetchone()[0]
-        origin = Origin(name, source, sources.locator(path), checksum, started_at, load_id)
-        _open_ledger(connection, origin)
+        origin = Origin(
+            name, source, arrival.locator, arrival.root or arrival.checksum, arrival.skipped, started_at, load_id
+        )
+        _open_ledger(connection, origin, arrival.checksum)
         writer = Writer(connection, origin)
-        with sources.opened(path) as stream, ThreadPoolExecutor(1) as reading_ahead:
-            batches = sources.READERS[source.format](stream, source)
-            prepared = (prepare(batch, origin) for batch in batches)
+        with arrival.opened() as stream, ThreadPoolExecutor(1) as reading_ahead:
+            prepared = (prepare(batch, origin) for batch in READERS[source.format](stream, source))
             upcoming = reading_ahead.submit(next, prepared, None)
             while batch := upcoming.result():
                 upcoming = reading_ahead.submit(next, prepared, None)
                 writer.write(batch)
                 if progress:
                     progress(origin.locator, writer.received)
-            if sources.fingerprint(path) != fingerprint:
-                raise BrokenFile("changed while it was read: load it again when it is complete.")
-        _remember(connection, name, path, fingerprint, origin.load_id)
-        return _close_ledger(connection, writer)
+        _move_cursor(connection, name, arrival.locator, arrival.cursor(writer.last_position), load_id)
+        committed = _close_ledger(connection, writer)
+    arrival.acknowledge()
+    return committed
 
 
 def _earlier(connection: psycopg.Connection, name: str, checksum: str) -> Load | None:
+    return _ledger_row(connection, "source = %s and checksum = %s", [name, checksum])
+
+
+def _ledger_row(connection: psycopg.Connection, condition: str, values: list) -> Load | None:
     columns = ", ".join(column.name for column in fields(Load) if column.name != "is_repeat")
-    query = f"select {columns} from raw.loads where source = %s and checksum = %s"
     with connection.cursor(row_factory=class_row(Load)) as cursor:
-        return cursor.execute(query, [name, checksum]).fetchone()
+        return cursor.execute(f"select {columns} from raw.loads where {condition}", values).fetchone()
 
 
-def _remember(connection: psycopg.Connection, name: str, path: Path, seen: tuple[int, int], load_id: int) -> None:
+def _move_cursor(connection: psycopg.Connection, name: str, locator: str, cursor: dict, load_id: int) -> None:
     connection.execute(
-        """insert into raw.files (source, locator, size, modified_ns, load_id) values (%s, %s, %s, %s, %s)
-           on conflict (source, locator) do update
-           set size = excluded.size, modified_ns = excluded.modified_ns, load_id = excluded.load_id""",
-        [name, sources.locator(path), *seen, load_id],
+        """insert into raw.cursors (source, locator, cursor, load_id) values (%s, %s, %s, %s)
+           on conflict (source, locator) do update set cursor = excluded.cursor, load_id = excluded.load_id""",
+        [name, locator, Jsonb(cursor), load_id],
     )
 
 
-def _open_ledger(connection: psycopg.Connection, origin: Origin) -> None:
+def _open_ledger(connection: psycopg.Connection, origin: Origin, checksum: str) -> None:
     """The ledger row comes first, for the others refer to it; its counts come last."""
     connection.execute(
         """insert into raw.loads (load_id, source, locator, checksum, received, loaded, duplicate, quarantined,
                                   suppressed, started_at)
            values (%s, %s, %s, %s, 0, 0, 0, 0, 0, %s)""",
-        [origin.load_id, origin.name, origin.locator, origin.checksum, origin.started_at],
+        [origin.load_id, origin.name, origin.locator, checksum, origin.started_at],
     )
 
 
@@ -153,4 +152,5 @@ def _close_ledger(connection: psycopg.Connection, writer: Writer) -> Load:
            where load_id = %s""",
         [writer.received, writer.loaded, writer.duplicate, writer.quarantined, newest_at, origin.load_id],
     )
-    return _earlier(connection, origin.name, origin.checksum)
+    writer.touch_minutes()
+    return _ledger_row(connection, "load_id = %s", [origin.load_id])

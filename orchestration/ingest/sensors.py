@@ -5,9 +5,9 @@ from hashlib import sha256
 
 import dagster as dg
 
-from orchestration.ingest import sources
 from orchestration.ingest.jobs import ingest
-from orchestration.settings import sources as configured
+from orchestration.ingest.sources import files
+from orchestration.settings import sources
 from orchestration.warehouse import database
 
 
@@ -19,11 +19,11 @@ from orchestration.warehouse import database
 )
 def arrivals(_context: dg.SensorEvaluationContext):
     with database.connect() as connection:
-        for name, source in configured().items():
+        for name, source in sources().items():
             if source.path is None:
                 continue
-            found = sources.arrived(connection, name, source)
-            quiet = sorted(f"{path}:{seen}" for path, seen in found.items() if sources.is_quiet(seen))
+            found = files.arrived(connection, name, source)
+            quiet = sorted(f"{path}:{seen}" for path, seen in found.items() if files.is_quiet(seen))
             if quiet:
                 # The key says which files in which state: they are asked for once, until one of them changes.
                 yield dg.RunRequest(

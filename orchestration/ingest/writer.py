@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _QUARTER_HOUR_US = 900_000_000  # every hour of every zone since 1990 begins at one of these
+_MINUTE_US = 60_000_000
 _POSTGRES_EPOCH_US = 946_684_800_000_000  # 2000-01-01, from which binary timestamps count
 
 # The identities of a batch, on their way to being looked up. Create it once in a session.
@@ -48,7 +49,8 @@ class Origin:
     name: str  # of the source
     source: Source
     locator: str
-    checksum: str
+    root: str  # with its position, the identity of a record that has no other
+    skipped: int  # records before the first one: positions count on from here
     started_at: datetime
     load_id: int
 
@@ -70,7 +72,7 @@ def prepare(batch: Batch, origin: Origin) -> Prepared:
     import polars as pl
 
     events, refusals = check(batch.frame, origin.source, origin.started_at)
-    own = pl.format("{}:{}", pl.lit(origin.checksum[:32]), "position")
+    own = pl.format("{}:{}", pl.lit(origin.root[:32]), pl.col("position") + origin.skipped)
     events = events.with_columns(pl.coalesce("event_id", own).alias("event_id"))
     prefix = f"{origin.name}\x1f"
     identities = [sha256(f"{prefix}{event_id}".encode()).digest()[:16] for event_id in events["event_id"]]
@@ -130,8 +132,10 @@ class Writer:
     loaded: int = 0
     duplicate: int = 0
     quarantined: int = 0
+    last_position: int = 0
     newest_us: int | None = None
     days: set[date] = field(default_factory=set)
+    minutes: set[int] = field(default_factory=set)
     quarters: set[int] = field(default_factory=set)
 
     @property
@@ -152,6 +156,7 @@ class Writer:
         if refusals:
             self._quarantine(prepared.batch, refusals)
             self.quarantined += len(refusals)
+        self.last_position = self.origin.skipped + prepared.batch.first + len(prepared.batch.records) - 1
 
     def _known(self, prepared: Prepared) -> "pl.DataFrame":
         """Which of a batch are stored already: (number, first_at). The others stay in the table `arriving`."""
@@ -221,7 +226,18 @@ class Writer:
             [self.origin.load_id, list(new)],
         )
         self.quarters |= new
+        self.minutes |= set((events["occurred_at"] // _MINUTE_US).unique())
         self.newest_us = max(events["occurred_at"].max(), self.newest_us or 0)
+
+    def touch_minutes(self) -> None:
+        """Write down the minutes of these events that lie within two days of the newest event of all loads."""
+        self.connection.execute(
+            """insert into raw.touched_minutes (load_id, minute)
+               select %(load)s, to_timestamp(minute * 60)
+               from unnest(%(minutes)s::bigint[]) minute
+               where to_timestamp(minute * 60) > (select max(newest_at) from raw.loads) - interval '2 days'""",
+            {"load": self.origin.load_id, "minutes": list(self.minutes)},
+        )
 
     def _quarantine(self, batch: Batch, refusals: list[Refusal]) -> None:
         columns = "load_id, source, locator, position, reason, detail, payload"
@@ -230,7 +246,8 @@ class Writer:
             for refusal in sorted(refusals, key=lambda refusal: refusal.position):
                 copy.write_row(
                     [
-                        *(self.origin.load_id, self.origin.name, self.origin.locator, refusal.position),
+                        *(self.origin.load_id, self.origin.name, self.origin.locator),
+                        refusal.position + self.origin.skipped,
                         *(refusal.reason.value, refusal.detail, batch.payload(refusal.position)),
                     ]
                 )

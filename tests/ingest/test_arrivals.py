@@ -7,10 +7,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration.ingest import sources
 from orchestration.ingest.assets import Arrivals, raw_events
 from orchestration.ingest.loader import ingest
 from orchestration.ingest.sensors import arrivals
+from orchestration.ingest.sources import files
 from tests.ingest.conftest import event
 
 
@@ -51,7 +51,7 @@ def test_the_sensor_leaves_a_file_alone_that_may_still_grow(warehouse, arrive):
 
 
 def test_a_folder_gives_each_file_once_and_waits_for_the_youngest(warehouse, arrive, monkeypatch):
-    monkeypatch.setattr(sources, "QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(files, "QUIET_SECONDS", 0.2)
     arrive("b.jsonl", [event(2)], age=0)
     arrive("a.jsonl", [event(1)])
     assert [Path(load.locator).name for load in ingest("native")] == ["a.jsonl", "b.jsonl"]
@@ -63,9 +63,9 @@ def test_a_folder_gives_each_file_once_and_waits_for_the_youngest(warehouse, arr
 
 
 def test_a_file_that_grows_is_left_for_the_next_time(warehouse, arrive, monkeypatch):
-    monkeypatch.setattr(sources, "QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(files, "QUIET_SECONDS", 0.2)
     path = arrive("a.jsonl", [event(1)], age=0)
-    monkeypatch.setattr(sources.time, "sleep", lambda _: path.write_text(path.read_text() * 2))
+    monkeypatch.setattr(files.time, "sleep", lambda _: path.write_text(path.read_text() * 2))
     assert ingest("native") == []
 
 

@@ -115,7 +115,7 @@ def test_every_order_and_split_of_the_same_files_gives_the_same_events(postgres,
         assert sum(load.duplicate for load in loads) == len(numbers) - 40
         outcomes.append(content())
         with database.connect() as connection:
-            connection.execute("truncate raw.events, raw.identities, raw.loads, raw.files cascade")
+            connection.execute("truncate raw.events, raw.identities, raw.loads, raw.cursors cascade")
     assert all(outcome == outcomes[0] for outcome in outcomes)
 
 
@@ -129,7 +129,7 @@ def test_a_broken_file_stops_no_other_and_leaves_nothing(write, query, tmp_path)
     with pytest.raises(FilesNotLoaded) as caught:
         ingest("native", [cut, garbled, good])
     assert [load.locator for load in caught.value.loads] == [str(good)]
-    assert set(caught.value.failures) == {cut, garbled}
+    assert set(caught.value.failures) == {str(cut), str(garbled)}
     assert "not a whole gzip file" in str(caught.value)
     assert query("select (select count(*) from raw.loads), (select count(*) from raw.quarantine)") == [(1, 0)]
 
@@ -264,12 +264,13 @@ def test_two_loaders_on_the_same_files_load_each_event_once_in_commit_order(writ
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from orchestration.ingest import dialects, loader, partitions, sources, writer
+from orchestration.ingest import dialects, loader, partitions, writer
+from orchestration.ingest.sources import files
 
 dialects.BLOCK_BYTES = 4000
 where, call = sys.argv[1], int(sys.argv[2])
 module, _, name = where.rpartition(".")
-owner = {"loader": loader, "writer": writer.Writer, "partitions": partitions, "sources": sources}[module]
+owner = {"loader": loader, "writer": writer.Writer, "partitions": partitions, "files": files}[module]
 true = getattr(owner, name)
 calls = 0
 
@@ -285,9 +286,9 @@ loader.ingest("native", [Path(path) for path in sys.argv[3:]])
 """
 
 POINTS = [
-    ("loader._sync_source", 1), ("sources.examined", 2), ("loader._earlier", 1), ("partitions.ensure", 2),
+    ("loader._sync_source", 1), ("files.examined", 2), ("loader._earlier", 1), ("partitions.ensure", 2),
     ("writer._known", 1), ("writer._store", 3), ("writer._copy", 2), ("writer._touch", 2),
-    ("writer._quarantine", 1), ("loader._close_ledger", 2), ("loader._remember", 1), ("loader.load", 2),
+    ("writer._quarantine", 1), ("loader._close_ledger", 2), ("loader._move_cursor", 1), ("loader.load", 2),
 ]  # fmt: skip
 
 
@@ -300,7 +301,7 @@ def test_a_killed_load_leaves_nothing_and_loads_whole_the_next_time(write, query
     clean = content(), query(counts), query(hours)
     for (where, call), seed in zip(POINTS, itertools.count()):
         with database.connect() as connection:
-            connection.execute("truncate raw.events, raw.identities, raw.loads, raw.files cascade")
+            connection.execute("truncate raw.events, raw.identities, raw.loads, raw.cursors cascade")
         command = [sys.executable, "-c", KILLED, where, str(call), *map(str, files)]
         process = subprocess.run(command, cwd=ROOT, capture_output=True, env=os.environ)
         assert process.returncode == -signal.SIGKILL, (where, process.stderr.decode())

@@ -1,4 +1,4 @@
-"""Which files a source has, and opening them. What stands in them is the dialects' affair."""
+"""Files: which ones a source has, whether they were loaded already, and opening them."""
 
 import gzip
 import io
@@ -7,6 +7,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from hashlib import file_digest
 from pathlib import Path
 from typing import BinaryIO
@@ -14,30 +15,33 @@ from typing import BinaryIO
 import psycopg
 
 from orchestration.errors import TidemarkError
-from orchestration.ingest import dialects, tables
 from orchestration.ingest.contract import BrokenFile
-from orchestration.settings import Source, settings, sources
+from orchestration.ingest.sources.arrival import Arrival
+from orchestration.settings import Source, settings
 
 Fingerprint = tuple[int, int]
-READERS: dict[str, Callable] = {"native": dialects.native, "csv": tables.rows}
 QUIET_SECONDS = 3  # a watched file that changed more recently may still be growing
 _BUFFER = 1024 * 1024
 _UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".swp")
 
 
-def named(name: str) -> Source:
-    """The source of this name. Raises TidemarkError that lists the known ones."""
-    known = sources()
-    if name not in known:
-        raise TidemarkError(
-            f"There is no source {name!r} in config/sources.yml: the known ones are {', '.join(known)}."
-        )
-    return known[name]
+def pending(
+    connection: psycopg.Connection, name: str, source: Source, paths: Sequence[Path] | None
+) -> Iterator[tuple[str, Callable[[], Arrival]]]:
+    """These files, or those that arrived in the source's folder: the locator of each, and what takes it in hand.
+
+    Raises TidemarkError when there are no such files.
+    """
+    files = settled(arrived(connection, name, source)) if paths is None else expanded(paths, source)
+    for path in files:
+        yield locator(path), partial(arrival, path)
 
 
-def watched() -> list[str]:
-    """The names of the sources that have a watched folder."""
-    return [name for name, source in sources().items() if source.path]
+def arrival(path: Path) -> Arrival:
+    """A file as it is now. Raises BrokenFile when it cannot be read, or, as it is read to its end, when it changed."""
+    seen, checksum = examined(path)
+    cursor = {"size": seen[0], "modified_ns": seen[1]}
+    return Arrival(locator(path), checksum, partial(opened, path, seen), lambda _: cursor)
 
 
 def folder(source: Source) -> Path:
@@ -66,8 +70,8 @@ def expanded(paths: Sequence[Path], source: Source) -> list[Path]:
 
 def arrived(connection: psycopg.Connection, name: str, source: Source) -> dict[Path, Fingerprint]:
     """The files of a watched folder that were not loaded yet, or changed since, in sorted order."""
-    query = "select locator, size, modified_ns from raw.files where source = %s"
-    loaded = {locator: (size, modified_ns) for locator, size, modified_ns in connection.execute(query, [name])}
+    query = "select locator, cursor from raw.cursors where source = %s"
+    loaded = {locator: (c["size"], c["modified_ns"]) for locator, c in connection.execute(query, [name])}
     found = _matching(folder(source), source.pattern)
     return {path: seen for path, seen in found.items() if loaded.get(locator(path)) != seen}
 
@@ -113,16 +117,18 @@ def examined(path: Path) -> tuple[Fingerprint, str]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Path, seen: Fingerprint) -> Iterator[BinaryIO]:
     """The file's bytes, unpacked when they are gzip, whatever its name says.
 
-    Raises BrokenFile, while it is read, when it is not whole or cannot be read.
+    Raises BrokenFile, while it is read, when it is not whole or cannot be read, and in the end when it has changed.
     """
     try:
         with path.open("rb") as file:
             is_gzip = file.read(2) == b"\x1f\x8b"
             file.seek(0)
             yield io.BufferedReader(gzip.GzipFile(fileobj=file), _BUFFER) if is_gzip else file
+        if fingerprint(path) != seen:
+            raise BrokenFile("changed while it was read: load it again when it is complete.")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise BrokenFile(f"is not a whole gzip file ({error}): copy it again; nothing of it was loaded.") from error
     except OSError as error:
