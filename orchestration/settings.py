@@ -10,22 +10,27 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
+from dotenv import dotenv_values
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     SecretStr,
+    Tag,
     ValidationError,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from orchestration.errors import TidemarkError
 
 ROOT = Path(__file__).resolve().parent.parent
 Model = TypeVar("Model", bound=BaseModel)
+_LOADER = yaml.CSafeLoader  # ten times as fast as the one in Python
 
 
 class Settings(BaseSettings):
@@ -96,16 +101,39 @@ class Tenant(Config):
 
 
 def _column_of(name: object) -> object:
-    return {"column": name} if isinstance(name, str) else name
+    return {"column": name} if isinstance(name, str | list) else name
+
+
+def _names(column: object) -> object:
+    return [column] if isinstance(column, str) else column
+
+
+def _time_format(text: str) -> str:
+    if not text.startswith("epoch_") and "%" not in text:
+        raise ValueError(
+            f"{text!r} is no way to write a time: give epoch_seconds, epoch_milliseconds, "
+            "or a pattern such as '%d/%b/%Y:%H:%M:%S %z'"
+        )
+    if text.startswith("epoch_") and text not in ("epoch_seconds", "epoch_milliseconds"):
+        raise ValueError(f"{text!r} is not known: give epoch_seconds or epoch_milliseconds")
+    return text
 
 
 class Column(Config):
-    """Where a mapped field comes from: a column of the file, or one value for all records."""
+    """Where a mapped field comes from: a column of the file, the first of several that has a value, or a constant.
 
-    column: str | None = None
+    In JSON a column may be a path (`payload.action`); a key that itself contains the dots comes before a path.
+    """
+
+    column: Annotated[list[str], BeforeValidator(_names), Field(min_length=1)] | None = None
     value: str | None = None
-    type: Literal["string", "integer", "number", "boolean"] = "string"
+    type: Literal["string", "integer", "number", "boolean", "json"] | None = Field(
+        None, description="unless given: text in a CSV or a line, in JSON and Parquet what the value is"
+    )
     slug: bool = Field(False, description="'Course module viewed' becomes 'course_module_viewed'")
+    format: Annotated[str, AfterValidator(_time_format)] | None = Field(
+        None, description="how a time is written that is not RFC 3339"
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -118,9 +146,9 @@ MappedColumn = Annotated[Column, BeforeValidator(_column_of)]
 
 
 class Mapping(Config):
-    """How the rows of a table become events. A bare name is a column taken as text.
+    """How the rows of a table become events. A bare name is a column, a list of names the first that has a value.
 
-    A column that is not named here is kept in the properties under its own name, as text.
+    A column that is not named here is kept in the properties under its own name.
     """
 
     event_type: MappedColumn
@@ -131,27 +159,253 @@ class Mapping(Config):
     received_at: MappedColumn | None = None
     properties: dict[str, MappedColumn] = {}
 
+    @model_validator(mode="after")
+    def _formats_are_of_times(self) -> Self:
+        others = [self.event_type, self.event_id, self.user_id, self.session_id, *self.properties.values()]
+        if any(column and column.format for column in others):
+            raise ValueError("only occurred_at and received_at take a format: it says how a time is written")
+        return self
+
+
+def _encoding(name: str) -> str:
+    try:
+        is_one_byte_each = "a,\n".encode(name) == b"a,\n"
+    except LookupError:
+        raise ValueError(f"{name!r} is not an encoding that Python knows, such as cp1252 or latin-1") from None
+    if not is_one_byte_each:
+        raise ValueError(f"{name!r} is not needed: a file in UTF-16 is known by its byte-order mark")
+    return name
+
+
+def _line_pattern(text: str) -> str:
+    try:
+        names = re.compile(text).groupindex
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from None
+    if not names:
+        raise ValueError("names no group: write (?P<name>…) around what is a column")
+    return text
+
+
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def _named_elsewhere(text: str) -> str:
+    if not _REFERENCE.search(text):
+        raise ValueError("a secret does not stand in this file: write ${NAME}, and set NAME in the environment or .env")
+    return text
+
+
+def _without_password(text: str) -> str:
+    if re.search(r"://[^/@]*:[^/@]+@", _REFERENCE.sub("", text)):
+        raise ValueError("a password does not stand in this file: write ${NAME}, and set NAME in the environment")
+    return text
+
+
+# Texts in which ${NAME} stands for a variable of the environment, until `filled` puts in what it holds.
+Secret = Annotated[str, AfterValidator(_named_elsewhere)]
+Url = Annotated[str, AfterValidator(_without_password)]
+Overlap = Annotated[
+    Annotated[int, Field(ge=0)] | timedelta, Field(description="PT1H for a time, 1000 for a number: see docs/events.md")
+]
+
+
+class Postgres(Config):
+    """A table or view of a PostgreSQL, read in the order of a cursor."""
+
+    url: Url = Field(description="postgresql://${USER}:${PASSWORD}@host/name, or ${ORDERS_DB_URL}")
+    table: str = Field(description="with its schema, as shop.orders")
+    cursor: str = Field(description="a column that grows from row to row: a time or a number")
+    key: list[str] = Field(min_length=1, description="the columns that tell apart rows of one cursor value")
+    overlap: Overlap = Field(timedelta(hours=1), description="how far behind the cursor rows may still be committed")
+
+
+class Header(Config):
+    """Authentication by a header of every request."""
+
+    name: str
+    value: Secret
+
+
+class Basic(Config):
+    """Authentication by a user and a password."""
+
+    user: str
+    password: Secret
+
+
+class OAuth2(Config):
+    """Authentication by access tokens that expire: of a client, or with `refresh_token` on behalf of a person."""
+
+    token_url: Url
+    client_id: str
+    client_secret: Secret | None = None
+    refresh_token: Secret | None = None
+    scope: str | None = None
+
+    @model_validator(mode="after")
+    def _has_a_grant(self) -> Self:
+        if not (self.client_secret or self.refresh_token):
+            raise ValueError("give a client_secret, a refresh_token, or both")
+        return self
+
+
+class Offset(Config):
+    """Pages by the number of records before them."""
+
+    offset: str = "offset"
+    limit: str = "limit"
+    size: int = Field(100, ge=2)
+
+
+class PageNumber(Config):
+    """Pages by their number."""
+
+    page: str = "page"
+    first: int = 1
+    limit: str = "per_page"
+    size: int = Field(100, ge=2)
+
+
+class NextLink(Config):
+    """Pages that name the next one: its address, or with `parameter` a token that is asked for."""
+
+    next: str = Field(description="where it stands in the answer, as links.next; `Link` is the header of that name")
+    parameter: str | None = None
+
+
+class HttpCursor(Config):
+    """What grows from record to record, and the parameter that asks for those from there on."""
+
+    field: str = Field(description="where it stands in a record: a time as RFC 3339, or a number")
+    parameter: str
+    overlap: Overlap = timedelta(minutes=1)
+
+
+class Http(Config):
+    """Pages of JSON from an HTTP API."""
+
+    url: Url
+    records: str = Field("", description="where the list stands in the answer, as data.items; none: it is the answer")
+    parameters: dict[str, str] = {}
+    headers: list[Header] = []
+    auth: (
+        Annotated[
+            Annotated[Basic, Tag("basic")] | Annotated[OAuth2, Tag("oauth2")],
+            Discriminator(lambda given: "oauth2" if "token_url" in given else "basic"),
+        ]
+        | None
+    ) = None
+    pages: Annotated[
+        Annotated[Offset, Tag("offset")] | Annotated[PageNumber, Tag("page")] | Annotated[NextLink, Tag("next")],
+        Discriminator(lambda given: next((name for name in ("next", "page") if name in given), "offset")),
+    ] = Offset()
+    cursor: HttpCursor | None = Field(None, description="none: every page is read each time")
+    requests_per_second: float = Field(5, gt=0, le=1000)
+
+
+class Redis(Config):
+    """A Redis stream, read by a consumer group."""
+
+    url: Url
+    stream: str
+    group: str = "tidemark"
+
+
+class Kafka(Config):
+    """The partitions of a Kafka topic."""
+
+    servers: Url = Field(description="host:port, separated by commas")
+    topic: str
+    options: dict[str, str] = Field({}, description="of librdkafka, as `sasl.password: ${KAFKA_PASSWORD}`")
+
+    @model_validator(mode="after")
+    def _without_secrets(self) -> Self:
+        for name, value in self.options.items():
+            if re.search(r"password|secret|[.]pem$", name):
+                _named_elsewhere(value)
+        return self
+
+
+def _inner_pattern(text: str) -> str:
+    if text.startswith("/") or ".." in text.split("/"):
+        raise ValueError(f"the pattern {text!r} leads out of the folder")
+    return text
+
+
+KINDS = ("path", "postgres", "http", "redis", "kafka")
+
 
 class Source(Config):
-    """One source of events in `config/sources.yml`."""
+    """One source of events in `config/sources.yml`: at most one of `KINDS` says where they stand."""
 
     description: str = ""
-    format: Literal["native", "csv"] = "native"
-    path: Path | None = Field(None, description="a watched folder, relative to TIDEMARK_HOME")
-    pattern: str = "*"
+    format: Literal[
+        *("native", "segment", "xapi", "caliper", "cloudevents", "openedx"), *("csv", "json", "parquet", "lines")
+    ] = "native"
+    path: Url | None = Field(None, description="a watched folder, relative to TIDEMARK_HOME, or s3://bucket/prefix")
+    pattern: Annotated[str, AfterValidator(_inner_pattern)] = "*"
+    storage: dict[str, str] = Field({}, description="for a URL: options of its file system, as fsspec names them")
+    postgres: Postgres | None = None
+    http: Http | None = None
+    redis: Redis | None = None
+    kafka: Kafka | None = None
+    every: timedelta | None = Field(
+        None, ge=timedelta(seconds=1), description="how often it is read; none: with the hourly refresh"
+    )
     timezone: TimeZone | None = Field(None, description="the zone of times that carry no offset")
     user_id: Literal["required", "optional"] = "required"
     contract: Literal["open", "strict"] = Field("open", description="whether unknown event types are accepted")
     allowed_lateness: timedelta = Field(
         timedelta(hours=1), description="how late its events may be and still be on time"
     )
-    mapping: Mapping | None = Field(None, description="csv: which column is what")
+    mapping: Mapping | None = Field(None, description="csv, json, parquet, lines: which column is what")
+    delimiter: str | None = Field(None, min_length=1, max_length=1, description="csv: what stands between columns")
+    encoding: Annotated[str, AfterValidator(_encoding)] = Field("utf-8", description="csv, lines: of the text")
+    line: Annotated[str, AfterValidator(_line_pattern)] | None = Field(
+        None, description="lines: a regular expression for the whole line, whose named groups are the columns"
+    )
 
     @model_validator(mode="after")
-    def _mapped_when_tabular(self) -> Self:
-        if (self.format == "csv") != (self.mapping is not None):
-            raise ValueError("a source of format csv needs a mapping, and no other format takes one")
+    def _as_its_format_needs(self) -> Self:
+        needs = {"mapping": ("csv", "json", "parquet", "lines"), "line": ("lines",)}
+        for name, formats in needs.items():
+            if (self.format in formats) != (getattr(self, name) is not None):
+                listed = " or ".join([", ".join(formats[:-1]), formats[-1]] if formats[1:] else formats)
+                raise ValueError(f"a source of format {listed} needs a {name}, and no other format takes one")
+        takes = {"delimiter": ("csv",), "encoding": ("csv", "lines")}
+        for name, formats in takes.items():
+            if name in self.model_fields_set and self.format not in formats:
+                raise ValueError(f"only a source of format {' or '.join(formats)} takes {name}")
         return self
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        kinds = [kind for kind in KINDS if getattr(self, kind)]
+        if len(kinds) > 1:
+            raise ValueError(f"it has {' and '.join(kinds)}: a source is of one kind")
+        if self.every and not kinds:
+            raise ValueError(f"`every` needs something to read: one of {', '.join(KINDS)}")
+        if kinds not in ([], ["path"]) and self.format in ("csv", "parquet", "lines"):
+            raise ValueError(f"records of {kinds[0]} are JSON, not {self.format}: give the format `json` and a mapping")
+        if self.is_reread and self.mapping and not self.mapping.event_id:
+            raise ValueError(f"records of {kinds[0]} are read again where they overlap: name their event_id")
+        return self
+
+    @property
+    def kind(self) -> str | None:
+        """One of `KINDS`, or None for a source that only takes the files it is given."""
+        return next((kind for kind in KINDS if getattr(self, kind)), None)
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether it is read in the fast lane, being read more often than once a minute."""
+        return self.every is not None and self.every < timedelta(minutes=1)
+
+    @property
+    def is_reread(self) -> bool:
+        """Whether a record may come again in other company, so that only an id of its own tells that it is the same."""
+        return self.kind in ("postgres", "http")
 
 
 SourceName = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,62}$")]
@@ -161,6 +415,31 @@ class Sources(Config):
     """`config/sources.yml`."""
 
     sources: dict[SourceName, Source]
+
+
+def _known_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    from jsonschema_rs import Draft202012Validator, ValidationError
+
+    try:
+        Draft202012Validator(schema, offline=True)
+    except ValidationError as error:
+        problem = " ".join(error.message.split())
+        raise PydanticCustomError("schema", "{problem}", {"problem": problem, "path": error.instance_path}) from error
+    return schema
+
+
+JsonSchema = Annotated[dict[str, Any], AfterValidator(_known_schema)]
+Handling = Literal["pseudonym", "mask", "drop"]
+
+
+class Contract(Config):
+    """`config/contract.yml`: what events may say, and which of it is personal."""
+
+    personal: dict[Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$")], Handling] = Field(
+        description="a name, wherever it stands, or the end of a path such as traits.name, and how it is stored"
+    )
+    types: dict[str, Any] = Field({}, description="parts of schemas, for the anchors of YAML to refer to")
+    events: dict[str, JsonSchema] = Field(description="by event type, the JSON Schema (2020-12) of its properties")
 
 
 Address = Annotated[str, Field(pattern=r"^[^@\s,;<>]+@[^@\s,;<>]+$", description="such as ops@example.com")]
@@ -208,10 +487,20 @@ class AnomalyRule(MetricRule):
     direction: Literal["up", "down", "both"] = Field("both", description="on which side of it an anomaly counts")
 
 
-class GateRule(Rule):
+class StandingRule(Rule):
+    """A rule about what is so now, and not about hours."""
+
+
+class GateRule(StandingRule):
     """A gate fails: a table is held back."""
 
     kind: Literal["gate"]
+
+
+class SchemaRule(StandingRule):
+    """The events of a type are not made as they were: a field has another type, or is gone."""
+
+    kind: Literal["schema"]
 
 
 class Alerts(Config):
@@ -220,7 +509,7 @@ class Alerts(Config):
     notify_within: timedelta = Field(
         timedelta(hours=48), ge=timedelta(0), description="older breaches (a backfill) are recorded and not mailed"
     )
-    rules: dict[RuleName, Annotated[ThresholdRule | AnomalyRule | GateRule, Field(discriminator="kind")]]
+    rules: dict[RuleName, Annotated[ThresholdRule | AnomalyRule | GateRule | SchemaRule, Field(discriminator="kind")]]
 
 
 def _known_cron(text: str) -> str:
@@ -250,12 +539,41 @@ class Reports(Config):
     reports: dict[ReportName, Report]
 
 
+def _known_period(text: str) -> str:
+    if not re.fullmatch(r"P(?=\d)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?", text) or not re.search("[1-9]", text):
+        raise ValueError(f"{text!r} is not a period of years, months, weeks or days, such as P6M or P2W")
+    return text
+
+
+Period = Annotated[str, AfterValidator(_known_period)]
+
+
+class Kept(Config):
+    """How long the rows of a table are kept, and what becomes of them then."""
+
+    keep: Period = Field(description="up to this long before the newest complete event time")
+    then: Literal["archive", "drop"] = Field(description="archive: a Parquet file, from which it can be restored")
+
+
+class Retention(Config):
+    """`config/retention.yml`."""
+
+    tables: dict[Literal["raw.events"], Kept]
+    runs: Period = Field(description="how long Dagster's records of runs are kept")
+
+
 def tenant() -> Tenant:
     return _load("tenant.yml", Tenant)
 
 
 def sources() -> dict[str, Source]:
     return _load("sources.yml", Sources).sources
+
+
+def contract() -> Contract:
+    """The contract, which is the shipped one unless there is another: what is personal is so in any configuration."""
+    own = settings().config
+    return _load("contract.yml", Contract, own if (own / "contract.yml").exists() else ROOT / "config")
 
 
 def alerts() -> Alerts:
@@ -266,9 +584,33 @@ def reports() -> dict[str, Report]:
     return _load("reports.yml", Reports).reports
 
 
-def _load(name: str, model: type[Model]) -> Model:
+def retention() -> Retention:
+    return _load("retention.yml", Retention)
+
+
+def filled(text: str) -> str:
+    """A text of `config/sources.yml` with what the environment, or else .env, holds in place of each ${NAME}.
+
+    Raises TidemarkError with file and line for a variable that is not set.
+    """
+    known = dotenv_values(ROOT / ".env") | os.environ
+
+    def value(reference: re.Match) -> str:
+        if found := known.get(reference[1]):
+            return found
+        path = settings().config / "sources.yml"
+        lines = path.read_text(encoding="utf-8").splitlines()
+        line = next((number for number, line in enumerate(lines, 1) if reference[0] in line), 1)
+        raise TidemarkError(
+            f"{path}:{line} needs {reference[1]}, which is not set: set it in the environment or in .env."
+        )
+
+    return _REFERENCE.sub(value, text)
+
+
+def _load(name: str, model: type[Model], folder: Path | None = None) -> Model:
     """Read and check one configuration file. Raises TidemarkError with file and line."""
-    path = settings().config / name
+    path = (folder or settings().config) / name
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -278,16 +620,17 @@ def _load(name: str, model: type[Model]) -> Model:
     except (OSError, UnicodeDecodeError) as error:
         raise TidemarkError(f"{path} cannot be read: {error}.") from error
     try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        return model.model_validate(yaml.safe_load(text) or {})
+        tree = yaml.compose(text, Loader=_LOADER)
+        return model.model_validate(yaml.load(text, Loader=_LOADER) or {})
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        line = min(error.problem_mark.line + 1, len(text.splitlines())) if error.problem_mark else 1  # not past its end
         raise TidemarkError(f"{path}:{line} is not valid YAML: {error.problem}.") from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        location = (*first["loc"], *first.get("ctx", {}).get("path", ()))
+        where = ".".join(str(part) for part in location)
         message = first["msg"].removeprefix("Value error, ")
-        raise TidemarkError(f"{path}:{_line_of(tree, first['loc'])} {where}: {message}.") from error
+        raise TidemarkError(f"{path}:{_line_of(tree, location)} {where}: {message}.") from error
     except (yaml.YAMLError, ValueError) as error:  # a character or a date that YAML does not know
         raise TidemarkError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
 

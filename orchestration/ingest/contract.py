@@ -4,6 +4,7 @@ Every dialect is brought to the same columns first; the rules here are applied t
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,6 +17,8 @@ from orchestration.settings import Source
 if TYPE_CHECKING:
     import polars as pl
 
+    from orchestration.ingest.schemas import Judge
+
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(minutes=5)
 MAX_NAME_BYTES = 512  # of an identifier: tables are keyed by them, and an index entry has its limit
@@ -27,7 +30,7 @@ TEXTS = ("event_id", "event_type", "user_id", "session_id")
 MICROSECOND = timedelta(microseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# The event types of docs/events.md: what a source whose contract is `strict` may send.
+# The event types of docs/events.md.
 VOCABULARY = frozenset(
     [
         *("page_viewed", "content_viewed", "content_started", "content_completed", "content_rated", "content_searched"),
@@ -51,16 +54,20 @@ class Reason(StrEnum):
     NESTED_TOO_DEEPLY = "nested_too_deeply"
     INVALID_CSV = "invalid_csv"
     WRONG_COLUMN_COUNT = "wrong_column_count"
+    UNMATCHED_LINE = "unmatched_line"
     MISSING_FIELD = "missing_field"
     WRONG_TYPE = "wrong_type"
     CONFLICTING_FIELD = "conflicting_field"
     INVALID_TIME = "invalid_time"
     TIME_OUT_OF_RANGE = "time_out_of_range"
     UNKNOWN_EVENT_TYPE = "unknown_event_type"
+    UNKNOWN_FIELD = "unknown_field"
+    INVALID_VALUE = "invalid_value"
     INVALID_TEXT = "invalid_text"
     NUMBER_OUT_OF_RANGE = "number_out_of_range"
     VALUE_TOO_LARGE = "value_too_large"
     CONFLICTING_DUPLICATE = "conflicting_duplicate"
+    EXPIRED_DAY = "expired_day"
     REFUSED_BY_DATABASE = "refused_by_database"
 
 
@@ -101,17 +108,18 @@ class Batch:
 SCHEMA = ("position", "event_id", "event_type", "occurred_at", "received_at", "user_id", "session_id", "properties")
 
 
-def check(frame: "pl.DataFrame", source: Source, now: datetime) -> tuple["pl.DataFrame", list[Refusal]]:
+def check(frame: "pl.DataFrame", source: Source, now: datetime, judge: "Judge") -> tuple["pl.DataFrame", list[Refusal]]:
     """Split the records of a batch into events and refusals; the first rule that a record breaks is its reason.
 
-    The events have `occurred_at` and `received_at` as microseconds since 1970, and null for every empty text.
+    The events have `occurred_at` and `received_at` as microseconds since 1970, null for every empty text, and nothing
+    personal as it came.
     """
     import polars as pl
 
     frame = frame.with_columns(pl.col(name).replace("", None) for name in TEXTS)
     times = {name: utc_microseconds(frame[name], source.timezone) for name in ("occurred_at", "received_at")}
     frame = frame.with_columns(series.alias(f"{name}_us") for name, series in times.items())
-    rules = _rules(source, now)
+    rules = _rules(source, now, judge.event_types)
     broken = pl.coalesce(pl.when(rule).then(number) for number, (rule, _, _) in enumerate(rules))
     frame = frame.with_columns(broken.alias("broken"))
     refusals = []
@@ -124,14 +132,16 @@ def check(frame: "pl.DataFrame", source: Source, now: datetime) -> tuple["pl.Dat
         pl.col("occurred_at_us").alias("occurred_at"),
         pl.col("received_at_us").alias("received_at"),
     )
-    return events, refusals + unstorable
+    events, unlike = judge.judged(events)
+    return events, refusals + unstorable + unlike
 
 
-def _rules(source: Source, now: datetime) -> list[tuple["pl.Expr", Reason, str]]:
+def _rules(source: Source, now: datetime, event_types: Collection[str]) -> list[tuple["pl.Expr", Reason, str]]:
     """What no event may be, in the order in which it is said: (condition, reason, detail)."""
     import polars as pl
 
     required = ["event_type", "occurred_at"] + (["user_id"] if source.user_id == "required" else [])
+    required += ["event_id"] if source.is_reread else []  # nothing else tells that a record came before
     rules = [(pl.col(n).is_null(), Reason.MISSING_FIELD, f"{n}: is missing or empty") for n in required]
     for name in TEXTS:
         zero = pl.col(name).str.contains("\0", literal=True)
@@ -147,8 +157,8 @@ def _rules(source: Source, now: datetime) -> list[tuple["pl.Expr", Reason, str]]
         too_late = pl.col(f"{name}_us") > _microseconds(now + AHEAD)
         rules.append((too_late, Reason.TIME_OUT_OF_RANGE, f"{name}: {{{name}}} is more than five minutes ahead of now"))
     if source.contract == "strict":
-        unknown = ~pl.col("event_type").is_in(list(VOCABULARY))
-        rules.append((unknown, Reason.UNKNOWN_EVENT_TYPE, "event_type: {event_type} is not in the vocabulary"))
+        unknown = ~pl.col("event_type").is_in(list(event_types))
+        rules.append((unknown, Reason.UNKNOWN_EVENT_TYPE, "event_type: {event_type} is not in the contract"))
     not_object = ~pl.col("properties").str.starts_with("{")
     rules.append((not_object, Reason.WRONG_TYPE, "properties: is not an object"))
     return rules

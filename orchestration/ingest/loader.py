@@ -1,23 +1,29 @@
 """An arrival becomes a load: events, quarantine, touched hours, cursor and ledger row in one transaction."""
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
-from psycopg.rows import class_row
+from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
 from orchestration.errors import TidemarkError
 from orchestration.ingest import sources
 from orchestration.ingest.contract import EPOCH, BrokenFile
 from orchestration.ingest.dialects import READERS
-from orchestration.ingest.sources.arrival import Arrival
-from orchestration.ingest.writer import ARRIVING, Origin, Writer, prepare
+from orchestration.ingest.fields import record as record_fields
+from orchestration.ingest.schemas import judge
+from orchestration.ingest.sources.arrival import Arrival, SourceFailure
+from orchestration.ingest.writer import Origin, Uuids, UuidsDumper, Writer, prepare
 from orchestration.settings import Source
 from orchestration.warehouse import database, marks
+
+_READING_LOCK = 7_461  # with a source's name: held by who reads it
 
 Progress = Callable[[str, int], None]  # (locator, records received so far)
 
@@ -42,40 +48,95 @@ class Load:
 
 
 class FilesNotLoaded(TidemarkError):
-    """Some files could not be loaded; `loads` holds those of the others, `failures` a sentence for each locator."""
+    """Some of a source could not be loaded; `loads` holds the rest, `failures` a sentence for each locator."""
 
     def __init__(self, loads: list[Load], failures: dict[str, str]):
         self.loads, self.failures = loads, failures
         super().__init__(" ".join(failures.values()))
 
 
-def ingest(source: str, paths: Sequence[Path] | None = None, progress: Progress | None = None) -> list[Load]:
+class SourceBusy(TidemarkError):
+    """Another process is reading this source now."""
+
+
+def ingest(
+    source: str, paths: Sequence[Path] | None = None, progress: Progress | None = None, wait: bool = True
+) -> list[Load]:
     """Load files of a source, each in a transaction of its own, and return their loads in the order given.
 
-    Directories stand for the files in them. Without `paths`, it is what arrived in the source's watched folder since
-    it was last looked at; a file that is still being written is left for the next time. Raises TidemarkError for an
-    unknown source or a missing path, and FilesNotLoaded, after all others were loaded, for files that are broken.
+    Directories stand for the files in them. Without `paths`, it is what the source has that was not loaded yet; a file
+    that is still being written is left for the next time. Who reads a source like this does so alone: another one
+    waits, or raises SourceBusy. Raises TidemarkError for an unknown source or a missing path, and FilesNotLoaded, after
+    all else was loaded, for files that are broken and a source that cannot be read.
     """
     definition = sources.named(source)
     with database.connect(autocommit=True) as connection:
-        database.sync_tenant(connection)
-        _sync_source(connection, source, definition)
-        connection.prepare_threshold = None  # a plan kept from when a table was small would be a bad one
-        connection.execute("set client_connection_check_interval = '1s'")  # a killed loader's lock goes with it
-        connection.execute("set temp_buffers = '32MB'")
-        connection.execute(ARRIVING)
+        prepare_session(connection)
+        sync_source(connection, source, definition)
+        if paths is None:
+            _be_alone(connection, source, wait)
         loads, failures = [], {}
-        for locator, take in sources.pending(connection, source, definition, paths):
-            try:
-                loads.append(load(connection, source, definition, take(), progress))
-            except BrokenFile as error:
-                failures[locator] = f"{locator} {error}"
+        try:
+            for locator, take in sources.pending(connection, source, definition, paths):
+                try:
+                    if arrival := take():
+                        loads.append(load(connection, source, definition, arrival, progress))
+                except BrokenFile as error:
+                    failures[locator] = f"{locator} {error}"
+        except SourceFailure as error:
+            failures[source] = str(error)
+        if paths is None:
+            _keep_failures(connection, source, failures)
     if failures:
         raise FilesNotLoaded(loads, failures)
     return loads
 
 
-def _sync_source(connection: psycopg.Connection, name: str, source: Source) -> None:
+def _be_alone(connection: psycopg.Connection, name: str, wait: bool) -> None:
+    """Hold the right to read this source until the connection ends."""
+    key = [_READING_LOCK, name]
+    if wait:
+        connection.execute("select pg_advisory_lock(%s, hashtext(%s))", key)
+    elif not connection.execute("select pg_try_advisory_lock(%s, hashtext(%s))", key).fetchone()[0]:
+        raise SourceBusy(f"Source {name!r} is being read by another process: it will be up to date when that ends.")
+
+
+def _keep_failures(connection: psycopg.Connection, name: str, failures: dict[str, str]) -> None:
+    """Write down what of a source cannot be read, and since when, in place of what was said when last looked at.
+
+    A source that is not looked at any more has nothing to say either.
+    """
+    with connection.transaction():
+        connection.execute(
+            """delete from ops.source_failures
+               where source = %s and locator <> all(%s) or source <> all(%s)""",
+            [name, list(failures), sources.standing()],
+        )
+        for locator, sentence in failures.items():
+            connection.execute(
+                """insert into ops.source_failures (source, locator, sentence) values (%s, %s, %s)
+                   on conflict (source, locator) do update
+                   set sentence = excluded.sentence, seen_at = clock_timestamp()""",
+                [name, locator, sentence],
+            )
+
+
+def standing_failures(connection: psycopg.Connection) -> list[dict]:
+    """What cannot be read of the sources that are looked at: source, locator, sentence, since; the oldest first."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        query = "select source, locator, sentence, since from ops.source_failures order by since, locator"
+        return cursor.execute(query).fetchall()
+
+
+def prepare_session(connection: psycopg.Connection) -> None:
+    """Make a fresh connection fit for loading."""
+    database.sync_tenant(connection)
+    connection.adapters.register_dumper(Uuids, UuidsDumper)
+    connection.prepare_threshold = None  # a plan kept from when a table was small would be a bad one
+    connection.execute("set client_connection_check_interval = '1s'")  # a killed loader's lock goes with it
+
+
+def sync_source(connection: psycopg.Connection, name: str, source: Source) -> None:
     connection.execute(
         """insert into ops.sources (source, allowed_lateness) values (%s, %s)
            on conflict (source) do update set allowed_lateness = excluded.allowed_lateness
@@ -92,26 +153,50 @@ def load(
     with connection.transaction():
         connection.execute("select pg_advisory_xact_lock(%s)", [marks.LOAD_LOCK])
         if earlier := _earlier(connection, name, arrival.checksum):
-            _move_cursor(connection, name, arrival.locator, arrival.cursor(earlier.received), earlier.load_id)
-            return replace(earlier, is_repeat=True)
-        load_id = connection.execute("select nextval('raw.load_ids')").fetchone()[0]
-        origin = Origin(
-            name, source, arrival.locator, arrival.root or arrival.checksum, arrival.skipped, started_at, load_id
-        )
-        _open_ledger(connection, origin, arrival.checksum)
-        writer = Writer(connection, origin)
-        with arrival.opened() as stream, ThreadPoolExecutor(1) as reading_ahead:
-            prepared = (prepare(batch, origin) for batch in READERS[source.format](stream, source))
-            upcoming = reading_ahead.submit(next, prepared, None)
-            while batch := upcoming.result():
-                upcoming = reading_ahead.submit(next, prepared, None)
-                writer.write(batch)
-                if progress:
-                    progress(origin.locator, writer.received)
-        _move_cursor(connection, name, arrival.locator, arrival.cursor(writer.last_position), load_id)
-        committed = _close_ledger(connection, writer)
+            _move_cursor(connection, name, arrival.locator, arrival.cursor(None), earlier.load_id)
+            committed = replace(earlier, is_repeat=True)
+        else:
+            committed = _write(connection, name, source, arrival, started_at, progress)
     arrival.acknowledge()
     return committed
+
+
+def _write(
+    connection: psycopg.Connection,
+    name: str,
+    source: Source,
+    arrival: Arrival,
+    started_at: datetime,
+    progress: Progress | None,
+) -> Load:
+    load_id = connection.execute("select nextval('raw.load_ids')").fetchone()[0]
+    root = arrival.root or arrival.checksum
+    origin = Origin(name, source, arrival.locator, root, arrival.skipped, started_at, load_id, judge())
+    open_ledger(connection, origin, arrival.checksum, "arrival")
+    writer = Writer(connection, origin)
+    with arrival.opened() as stream, _short_turns(), ThreadPoolExecutor(1) as reading_ahead:
+        prepared = (prepare(batch, origin) for batch in READERS[source.format](stream, source))
+        upcoming = reading_ahead.submit(next, prepared, None)
+        while batch := upcoming.result():
+            upcoming = reading_ahead.submit(next, prepared, None)
+            writer.write(batch)
+            if progress:
+                progress(origin.locator, writer.received)
+    last_position = max(writer.last_position, arrival.skipped)
+    _move_cursor(connection, name, arrival.locator, arrival.cursor(last_position), load_id)
+    record_fields(connection, name, load_id, origin.judge.seen)
+    return close_ledger(connection, writer)
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """Have threads take turns more often: who feeds the database needs the interpreter for moments, and at once."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def _earlier(connection: psycopg.Connection, name: str, checksum: str) -> Load | None:
@@ -132,17 +217,17 @@ def _move_cursor(connection: psycopg.Connection, name: str, locator: str, cursor
     )
 
 
-def _open_ledger(connection: psycopg.Connection, origin: Origin, checksum: str) -> None:
+def open_ledger(connection: psycopg.Connection, origin: Origin, checksum: str, cause: str) -> None:
     """The ledger row comes first, for the others refer to it; its counts come last."""
     connection.execute(
         """insert into raw.loads (load_id, source, locator, checksum, received, loaded, duplicate, quarantined,
-                                  suppressed, started_at)
-           values (%s, %s, %s, %s, 0, 0, 0, 0, 0, %s)""",
-        [origin.load_id, origin.name, origin.locator, checksum, origin.started_at],
+                                  suppressed, started_at, cause)
+           values (%s, %s, %s, %s, 0, 0, 0, 0, 0, %s, %s)""",
+        [origin.load_id, origin.name, origin.locator, checksum, origin.started_at, cause],
     )
 
 
-def _close_ledger(connection: psycopg.Connection, writer: Writer) -> Load:
+def close_ledger(connection: psycopg.Connection, writer: Writer) -> Load:
     origin, newest = writer.origin, writer.newest_us
     newest_at = None if newest is None else EPOCH + timedelta(microseconds=newest)
     connection.execute(

@@ -7,34 +7,34 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import psycopg
+from psycopg.adapt import Dumper
+from psycopg.postgres import types
+from psycopg.pq import Format
 
-from orchestration.ingest import partitions
+from orchestration.ingest import displacement
 from orchestration.ingest.contract import EPOCH, Batch, Reason, Refusal, check
-from orchestration.settings import Source
+from orchestration.ingest.personal import sealed
+from orchestration.ingest.schemas import Judge
+from orchestration.settings import Source, settings
+from orchestration.warehouse import partitions
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
 
 _QUARTER_HOUR_US = 900_000_000  # every hour of every zone since 1990 begins at one of these
 _MINUTE_US = 60_000_000
+_TWO_DAYS_US = 2 * 86_400_000_000
 _POSTGRES_EPOCH_US = 946_684_800_000_000  # 2000-01-01, from which binary timestamps count
 
-# The identities of a batch, on their way to being looked up. Create it once in a session.
-ARRIVING = "create temp table arriving (number integer, identity uuid, occurred_at timestamptz)"
-
-# Some thousand identities are looked up among millions: one by one and by index. A join would leave it to the planner,
-# which believes the statistics that an autovacuum takes of rows not yet committed, namely that there are none.
+# Some thousand identities are looked up among millions, in one descent of the index for all of a page. The planner must
+# not choose otherwise: it believes the statistics that an autovacuum takes of rows not yet committed, namely none. Nor
+# need it look at each of them beforehand: a subselect hides them from it.
 _KNOWN = """
-    select number, stored
-    from (
-        select number, (
-            select (extract(epoch from occurred_at) * 1000000)::bigint
-            from raw.identities where identity = arriving.identity
-        ) as stored
-        from arriving
-        offset 0
-    ) looked_up
-    where stored is not null"""
+    select uuid_send(identity), (extract(epoch from occurred_at) * 1000000)::bigint, load_id, position
+    from raw.identities where identity = any((select %s)::uuid[])"""
+
+_COPY_IDENTITIES = "copy raw.identities (identity, occurred_at, load_id, position) from stdin (format binary)"
 
 # Neither character stands in JSON as it is, so that properties need no quoting at all.
 _COPY_EVENTS = """
@@ -53,6 +53,7 @@ class Origin:
     skipped: int  # records before the first one: positions count on from here
     started_at: datetime
     load_id: int
+    judge: Judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,35 +64,95 @@ class Prepared:
     refusals: list[Refusal]
     events: "pl.DataFrame"  # what the contract returned, with `identity`, sorted by it
     firsts: "pl.DataFrame"  # the first of each identity, with its `number`
-    arriving: bytes  # `firsts` for the table `arriving`
-    lines: bytes  # `firsts` for `raw.events`, as if all were new
+    identities: bytes  # `firsts` for `raw.identities`, as if all were new
+    lines: bytes  # the same for `raw.events`
 
 
 def prepare(batch: Batch, origin: Origin) -> Prepared:
-    """Check a batch, and identify its events by the same 16 bytes as SQL's `raw.identity_of`."""
+    """Check a batch, and identify its events."""
+    events, refusals = checked(batch.frame, origin)
+    return identified(batch, events, batch.refusals + refusals, origin)
+
+
+def checked(frame: "pl.DataFrame", origin: Origin) -> tuple["pl.DataFrame", list[Refusal]]:
+    """What the contract makes of records. Its events say in which load, at which `place` of it, they first came."""
     import polars as pl
 
-    events, refusals = check(batch.frame, origin.source, origin.started_at)
-    own = pl.format("{}:{}", pl.lit(origin.root[:32]), pl.col("position") + origin.skipped)
-    events = events.with_columns(pl.coalesce("event_id", own).alias("event_id"))
-    prefix = f"{origin.name}\x1f"
-    identities = [sha256(f"{prefix}{event_id}".encode()).digest()[:16] for event_id in events["event_id"]]
-    events = events.with_columns(pl.Series("identity", identities, dtype=pl.Binary)).sort("identity", "position")
-    firsts = events.filter(pl.col("identity").is_first_distinct()).with_row_index("number")
-    return Prepared(batch, batch.refusals + refusals, events, firsts, _binary(firsts), _csv(firsts, origin))
+    events, refusals = check(frame, origin.source, origin.started_at, origin.judge)
+    place = pl.col("position") + origin.skipped
+    events = events.with_columns(
+        pl.coalesce("event_id", pl.format("{}:{}", pl.lit(origin.root[:32]), place)).alias("event_id"),
+        pl.col("received_at").fill_null(_microseconds(origin.started_at)),
+        pl.lit(origin.load_id, pl.Int64).alias("load_id"),
+        place.alias("place"),
+    )
+    return events, refusals
+
+
+def identified(batch: Batch, events: "pl.DataFrame", refusals: list[Refusal], origin: Origin) -> Prepared:
+    """Identify events by the same 16 bytes as SQL's `raw.identity_of`, and find the first of each identity."""
+    import polars as pl
+
+    if not events["position"].is_sorted():
+        events = events.sort("position")
+    prefix = f"{origin.name}\x1f".encode()
+    ids = events["event_id"].cast(pl.Binary).to_list()
+    identities = [sha256(prefix + event_id).digest()[:16] for event_id in ids]
+    events = events.with_columns(pl.Series("identity", identities, dtype=pl.Binary))
+    is_first = events["identity"].is_first_distinct()
+    firsts = (events if is_first.all() else events.filter(is_first)).with_row_index("number")
+    return Prepared(batch, refusals, events, firsts, _binary(firsts), _csv(firsts, origin))
 
 
 def _binary(events: "pl.DataFrame") -> bytes:
-    """Rows of `arriving` (number, identity, occurred_at) in PostgreSQL's binary COPY format."""
+    """Rows of `raw.identities` for `_COPY_IDENTITIES`."""
     import numpy as np
 
-    row = [("fields", ">i2"), ("l1", ">i4"), ("number", ">i4"), ("l2", ">i4"), ("identity", "V16"), ("l3", ">i4")]
-    rows = np.zeros(events.height, dtype=[*row, ("occurred_at", ">i8")])
-    rows["fields"], rows["l1"], rows["l2"], rows["l3"] = 3, 4, 16, 8
-    rows["number"] = events["number"].to_numpy()
-    rows["identity"] = np.frombuffer(b"".join(events["identity"]), dtype="V16")
-    rows["occurred_at"] = events["occurred_at"].to_numpy() - _POSTGRES_EPOCH_US
+    events = events.select("identity", "occurred_at", "load_id", "place").sort("identity")
+    columns = {
+        "identity": ("V16", _bytes16(events["identity"])),
+        "occurred_at": (">i8", events["occurred_at"].to_numpy() - _POSTGRES_EPOCH_US),
+        "load_id": (">i8", events["load_id"].to_numpy()),
+        "position": (">i8", events["place"].to_numpy()),
+    }
+    row = [field for name, (form, _) in columns.items() for field in ((f"{name} bytes", ">i4"), (name, form))]
+    rows = np.zeros(events.height, dtype=[("fields", ">i2"), *row])
+    rows["fields"] = len(columns)
+    for name, (form, values) in columns.items():
+        rows[f"{name} bytes"] = np.dtype(form).itemsize
+        rows[name] = values
     return b"PGCOPY\n\xff\r\n\0" + bytes(8) + rows.tobytes() + b"\xff\xff"
+
+
+class Uuids(bytes):
+    """A uuid[] as PostgreSQL sends and receives it."""
+
+
+class UuidsDumper(Dumper):
+    """Have psycopg send it as it is: register it once for a connection that writes."""
+
+    format = Format.BINARY
+    oid = types["uuid"].array_oid
+
+    def dump(self, value: Uuids) -> bytes:
+        return value
+
+
+def _uuids(identities: "pl.Series") -> Uuids:
+    """Dimensions, nulls, type, size and lower bound, then the length and the bytes of each."""
+    import numpy as np
+
+    items = np.zeros(len(identities), dtype=[("bytes", ">i4"), ("identity", "V16")])
+    items["bytes"] = 16
+    items["identity"] = _bytes16(identities)
+    head = np.array([1, 0, types["uuid"].oid, len(identities), 1], dtype=">i4")
+    return Uuids(head.tobytes() + items.tobytes())
+
+
+def _bytes16(identities: "pl.Series") -> "np.ndarray":
+    import numpy as np
+
+    return np.frombuffer(b"".join(identities.to_list()), dtype="V16")
 
 
 def _microseconds(moment: datetime) -> int:
@@ -110,7 +171,7 @@ def _csv(events: "pl.DataFrame", origin: Origin) -> bytes:
         pl.lit(origin.name).alias("source"),
         *("event_id", "event_type"),
         moment(pl.col("occurred_at")),
-        moment(pl.col("received_at").fill_null(_microseconds(origin.started_at))),
+        moment(pl.col("received_at")),
         *("user_id", "session_id", "properties"),
         pl.lit(origin.load_id).alias("load_id"),
     ).write_csv(
@@ -136,6 +197,7 @@ class Writer:
     newest_us: int | None = None
     days: set[date] = field(default_factory=set)
     minutes: set[int] = field(default_factory=set)
+    frozen: dict[date, date] | None = None  # the tenant's days that take no more events
     quarters: set[int] = field(default_factory=set)
 
     @property
@@ -143,52 +205,96 @@ class Writer:
         return self.loaded + self.duplicate + self.quarantined
 
     def write(self, prepared: Prepared) -> None:
-        refusals, events, firsts = prepared.refusals, prepared.events, prepared.firsts
-        if events.height:
-            known = self._known(prepared)
-            fresh = firsts.join(known, on="number", how="anti") if known.height else firsts
-            conflicts = _conflicts(events, firsts, known) if fresh.height < events.height else []
-            lines = prepared.lines if fresh.height == firsts.height else _csv(fresh, self.origin)
-            unstored = self._store(fresh, lines)
-            refusals = refusals + conflicts + unstored
-            self.loaded += fresh.height - len(unstored)
-            self.duplicate += events.height - fresh.height - len(conflicts)
+        refusals = prepared.refusals + self.store(prepared)
         if refusals:
             self._quarantine(prepared.batch, refusals)
             self.quarantined += len(refusals)
         self.last_position = self.origin.skipped + prepared.batch.first + len(prepared.batch.records) - 1
 
-    def _known(self, prepared: Prepared) -> "pl.DataFrame":
-        """Which of a batch are stored already: (number, first_at). The others stay in the table `arriving`."""
-        import polars as pl
-
-        self.connection.execute("truncate arriving")
-        with self.connection.cursor().copy("copy arriving from stdin (format binary)") as copy:
-            copy.write(prepared.arriving)
-        self.connection.execute("set local enable_seqscan = off")
-        known = self.connection.execute(_KNOWN).fetchall()
-        self._drop([number for number, _ in known])
-        return pl.DataFrame(known, schema={"number": pl.UInt32, "first_at": pl.Int64}, orient="row")
-
-    def _drop(self, numbers: list[int]) -> None:
-        if numbers:
-            self.connection.execute("delete from arriving where number = any(%s)", [numbers])
-
-    def _store(self, events: "pl.DataFrame", lines: bytes) -> list[Refusal]:
-        """Write new events, whose identities wait in `arriving`; return those that the database would not take."""
+    def store(self, prepared: Prepared) -> list[Refusal]:
+        """Write the events that are new. Return refusals of those that tell another time than what stands, and of
+        those that cannot be stored."""
+        events, firsts = prepared.events, prepared.firsts
         if events.is_empty():
             return []
-        self._ensure_partitions(events)
-        refusals = self._copy(events, lines)
-        if refusals:
-            is_refused = events["position"].is_in([refusal.position for refusal in refusals])
-            self._drop(events.filter(is_refused)["number"].to_list())
-            events = events.filter(~is_refused)
-        self.connection.execute(
-            "insert into raw.identities (identity, occurred_at) select identity, occurred_at from arriving"
-        )
-        self._touch(events)
+        known, displaced = self._known(prepared)
+        fresh = firsts.join(known, on="number", how="anti") if known.height else firsts
+        unstored = self._store(prepared, fresh, displaced)
+        events, orphans = _without_orphans(events, unstored)
+        conflicts = _conflicts(events, firsts, known) if fresh.height < prepared.events.height else []
+        loaded = fresh.height - len(unstored)
+        self.loaded += loaded
+        self.duplicate += events.height - loaded - len(conflicts)
+        refusals = unstored + conflicts
+        if orphans.height:
+            refusals += self.store(identified(prepared.batch, orphans, [], self.origin))
         return refusals
+
+    def _known(self, prepared: Prepared) -> tuple["pl.DataFrame", "pl.DataFrame"]:
+        """Which of a batch stand already, with `first_at`; and which of those came later than the batch's own, and
+        give way."""
+        import polars as pl
+
+        self.connection.execute("set local enable_seqscan = off")
+        rows = self.connection.execute(_KNOWN, [_uuids(prepared.firsts["identity"])], binary=True).fetchall()
+        schema = {"identity": pl.Binary, "first_at": pl.Int64, "first_load": pl.Int64, "first_place": pl.Int64}
+        known = pl.DataFrame(rows, schema=schema, orient="row")
+        known = known.join(prepared.firsts.select("identity", "number"), on="identity").drop("identity")
+        displaced = known
+        if known.height:
+            is_later = (pl.col("first_load") > pl.col("load_id")) | (
+                (pl.col("first_load") == pl.col("load_id")) & (pl.col("first_place") > pl.col("place"))
+            )
+            displaced = known.join(prepared.firsts, on="number").filter(is_later)
+            displaced = displaced.filter(self._days_frozen(displaced["first_at"]).is_null())
+            known = known.join(displaced, on="number", how="anti")
+        return known, displaced
+
+    def _store(self, prepared: Prepared, events: "pl.DataFrame", displaced: "pl.DataFrame") -> list[Refusal]:
+        """Write those events of a batch that are new; return those that the database would not take."""
+        expired = self._expired(events)
+        if expired:
+            events = _without(events, expired)
+        if events.is_empty():
+            return expired
+        self._ensure_partitions(events)
+        are_all = events.height == prepared.firsts.height
+        refusals = self._copy(events, prepared.lines if are_all else _csv(events, self.origin))
+        if refusals:
+            events = _without(events, refusals)
+        if events.is_empty():
+            return expired + refusals
+        if displaced.height:
+            displaced = displaced.join(events, on="number", how="semi")
+            displacement.displace(self.connection, self.origin.name, self.origin.load_id, displaced)
+            self._touch(displaced["first_at"])
+        with self.connection.cursor().copy(_COPY_IDENTITIES) as copy:
+            copy.write(prepared.identities if are_all and not refusals else _binary(events))
+        self._touch(events["occurred_at"])
+        self.newest_us = max(events["occurred_at"].max(), self.newest_us or 0)
+        return expired + refusals
+
+    def _expired(self, events: "pl.DataFrame") -> list[Refusal]:
+        """Refusals of new events on days that cannot be computed again, for retention let their events go."""
+        days = zip(events["position"], self._days_frozen(events["occurred_at"]), strict=True)
+        return [
+            Refusal(position, Reason.EXPIRED_DAY, _expiry(day, self.frozen[day]))
+            for position, day in days
+            if day is not None
+        ]
+
+    def _days_frozen(self, times: "pl.Series") -> "pl.Series":
+        """The tenant's day of each time, null unless retention let its events go."""
+        import polars as pl
+
+        if self.frozen is None:
+            self.frozen = partitions.frozen_days(self.connection)
+        if not self.frozen or times.is_empty():
+            return pl.Series([None] * len(times), dtype=pl.Date)
+        zone = self.connection.execute("select ops.timezone()").fetchone()[0]
+        moments = pl.from_epoch(times, time_unit="us").dt.replace_time_zone("UTC")
+        days = moments.dt.convert_time_zone(zone).dt.date()
+        return days.to_frame("day").select(pl.when(pl.col("day").is_in(list(self.frozen))).then("day")).to_series()
 
     def _ensure_partitions(self, events: "pl.DataFrame") -> None:
         import polars as pl
@@ -213,11 +319,9 @@ class Writer:
             return [refusal for some in halves for refusal in self._copy(some, _csv(some, self.origin))]
         return []
 
-    def _touch(self, events: "pl.DataFrame") -> None:
-        """Write down the hours of the tenant's clock in which these events are."""
-        if events.is_empty():
-            return
-        new = set((events["occurred_at"] // _QUARTER_HOUR_US).unique()) - self.quarters
+    def _touch(self, times: "pl.Series") -> None:
+        """Write down the hours of the tenant's clock in which these times are."""
+        new = set((times // _QUARTER_HOUR_US).unique()) - self.quarters
         self.connection.execute(
             """insert into raw.touched_hours (load_id, hour)
                select distinct %s::bigint, ops.hour_of(to_timestamp(quarter * 900), ops.timezone())
@@ -226,29 +330,32 @@ class Writer:
             [self.origin.load_id, list(new)],
         )
         self.quarters |= new
-        self.minutes |= set((events["occurred_at"] // _MINUTE_US).unique())
-        self.newest_us = max(events["occurred_at"].max(), self.newest_us or 0)
+        self.minutes |= set((times // _MINUTE_US).unique())
 
     def touch_minutes(self) -> None:
         """Write down the minutes of these events that lie within two days of the newest event of all loads."""
+        oldest = ((self.newest_us or 0) - _TWO_DAYS_US) // _MINUTE_US
+        minutes = [minute for minute in self.minutes if minute >= oldest]  # a load of history has very many
         self.connection.execute(
             """insert into raw.touched_minutes (load_id, minute)
                select %(load)s, to_timestamp(minute * 60)
                from unnest(%(minutes)s::bigint[]) minute
                where to_timestamp(minute * 60) > (select max(newest_at) from raw.loads) - interval '2 days'""",
-            {"load": self.origin.load_id, "minutes": list(self.minutes)},
+            {"load": self.origin.load_id, "minutes": minutes},
         )
 
     def _quarantine(self, batch: Batch, refusals: list[Refusal]) -> None:
-        columns = "load_id, source, locator, position, reason, detail, payload"
+        key = settings().key
+        columns = "load_id, source, locator, root, format, position, reason, detail, payload"
         with self.connection.cursor().copy(f"copy raw.quarantine ({columns}) from stdin (format binary)") as copy:
-            copy.set_types(["int8", "text", "text", "int8", "text", "text", "bytea"])
+            copy.set_types(["int8", "text", "text", "text", "text", "int8", "text", "text", "bytea"])
             for refusal in sorted(refusals, key=lambda refusal: refusal.position):
                 copy.write_row(
                     [
                         *(self.origin.load_id, self.origin.name, self.origin.locator),
+                        *(self.origin.root, self.origin.source.format),
                         refusal.position + self.origin.skipped,
-                        *(refusal.reason.value, refusal.detail, batch.payload(refusal.position)),
+                        *(refusal.reason.value, refusal.detail, sealed(batch.payload(refusal.position), key)),
                     ]
                 )
 
@@ -266,6 +373,27 @@ def _conflicts(events: "pl.DataFrame", firsts: "pl.DataFrame", known: "pl.DataFr
             "position", "event_id", "occurred_at", "first_at"
         ).iter_rows()
     ]
+
+
+def _without(events: "pl.DataFrame", refusals: list[Refusal]) -> "pl.DataFrame":
+    return events.filter(~events["position"].is_in([refusal.position for refusal in refusals]))
+
+
+def _without_orphans(events: "pl.DataFrame", unstored: list[Refusal]) -> tuple["pl.DataFrame", "pl.DataFrame"]:
+    """Set apart the events of which the first of their identity was not stored: the next one has another chance."""
+    if not unstored:
+        return events, events.clear()
+    is_unstored = events["position"].is_in([refusal.position for refusal in unstored])
+    others = events.filter(~is_unstored)
+    is_orphan = others["identity"].is_in(events["identity"].filter(is_unstored).implode())
+    return others.filter(~is_orphan), others.filter(is_orphan)
+
+
+def _expiry(day: date, expired: date) -> str:
+    return (
+        f"occurred_at: {day} is complete for good, for the events of {expired} were archived or dropped; "
+        f"`tidemark retention restore {expired}`, then replay"
+    )
 
 
 def _conflict(event_id: str, time: int, first: int) -> str:

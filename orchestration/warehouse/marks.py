@@ -35,7 +35,7 @@ def set_mark(connection: psycopg.Connection, table_name: str, load_id: int) -> N
 
 def touched_hours(connection: psycopg.Connection, after: int, up_to: int) -> int:
     """How many hours of event time the loads in (after, up_to] changed."""
-    query = "select count(distinct hour) from raw.touched_hours where load_id > %s and load_id <= %s"
+    query = "select count(distinct hour) from ops.changed_hours where load_id > %s and load_id <= %s"
     return connection.execute(query, [after, up_to]).fetchone()[0]
 
 
@@ -47,15 +47,28 @@ def touch_hours(connection: psycopg.Connection, start: datetime, end: datetime) 
     connection.execute("select pg_advisory_xact_lock(%s)", [LOAD_LOCK])
     load_id = connection.execute(
         """insert into raw.loads (load_id, source, locator, checksum, received, loaded, duplicate, quarantined,
-                                  suppressed, started_at)
-           values (nextval('raw.load_ids'), 'rebuild', %s, '', 0, 0, 0, 0, 0, clock_timestamp()) returning load_id""",
+                                  suppressed, started_at, cause)
+           values (nextval('raw.load_ids'), 'rebuild', %s, '', 0, 0, 0, 0, 0, clock_timestamp(), 'rebuild')
+           returning load_id""",
         [f"{start.isoformat()}/{end.isoformat()}"],
     ).fetchone()[0]
-    return connection.execute(
+    span = {"load": load_id, "start": start, "end": end}
+    hours = connection.execute(
         """insert into raw.touched_hours (load_id, hour)
            select %(load)s, hour from raw.touched_hours where hour >= %(start)s and hour < %(end)s
            union
            select %(load)s, ops.hour_of(occurred_at, ops.timezone())
            from raw.events where occurred_at >= %(start)s and occurred_at < %(end)s""",
-        {"load": load_id, "start": start, "end": end},
+        span,
     ).rowcount
+    connection.execute(
+        """insert into raw.touched_minutes (load_id, minute)
+           select %(load)s::bigint, minute from raw.touched_minutes where minute >= %(start)s and minute < %(end)s
+           union
+           select %(load)s, date_trunc('minute', occurred_at)
+           from raw.events
+           where occurred_at >= %(start)s and occurred_at < %(end)s
+             and occurred_at > (select max(newest_at) from raw.loads) - interval '2 days'""",
+        span,
+    )
+    return hours

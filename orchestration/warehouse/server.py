@@ -6,6 +6,8 @@ import time
 import warnings
 from pathlib import Path
 
+import psutil
+
 from orchestration.errors import TidemarkError
 
 START_SECONDS = 60
@@ -47,6 +49,7 @@ def start(directory: Path) -> str:
             if "# tidemark" not in configuration.read_text():
                 with configuration.open("a") as file:
                     file.write(CONFIGURATION)
+            _forget_the_dead(directory / "postmaster.pid")
             _ensure_running(server)
     except (OSError, subprocess.SubprocessError, RuntimeError, AssertionError) as error:
         raise TidemarkError(
@@ -56,13 +59,25 @@ def start(directory: Path) -> str:
     return server.get_uri()
 
 
+def _forget_the_dead(path: Path) -> None:
+    """Remove the file of a postmaster that died, when its number says otherwise to the wheel and to PostgreSQL: nobody
+    took note of its end, or another process has the number now. Servers that still end are found by their memory."""
+    try:
+        process = psutil.Process(int(path.read_text().split()[0]))
+        is_dead = process.status() == psutil.STATUS_ZOMBIE or not process.name().startswith("postgres")
+    except (FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess):
+        return  # what is not there, both see
+    if is_dead:
+        path.unlink(missing_ok=True)
+
+
 def _ensure_running(server) -> None:
     """The wheel gives a server ten seconds; on a busy machine, or replaying its log after a crash, it needs more."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
             return server.ensure_postgres_running()
-        except (OSError, subprocess.SubprocessError):
+        except (OSError, subprocess.SubprocessError, AssertionError):  # the last: it runs, and is not ready yet
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.5)
@@ -74,5 +89,6 @@ def stop(directory: Path) -> None:
         return
     server = _server(directory)
     with server._lock:
-        server.ensure_postgres_running()
+        _forget_the_dead(directory / "postmaster.pid")
+        _ensure_running(server)
         server._stop()

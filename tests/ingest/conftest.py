@@ -9,6 +9,7 @@ import pytest
 
 from orchestration.warehouse import database
 
+ROOT = Path(__file__).resolve().parents[2]
 BASE = datetime(2026, 3, 1, 10, tzinfo=UTC)
 
 
@@ -40,6 +41,23 @@ def write(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def configure(tmp_path, monkeypatch):
+    """Put a configuration in place of the shipped one: a tenant in UTC, and these sources, as YAML."""
+
+    def configure(sources: str) -> Path:
+        folder = tmp_path / "config"
+        folder.mkdir(exist_ok=True)
+        (folder / "tenant.yml").write_text("name: Test\n")
+        (folder / "sources.yml").write_text(sources)
+        for name in ("alerts.yml", "reports.yml", "contract.yml"):
+            (folder / name).write_text((ROOT / "config" / name).read_text())
+        monkeypatch.setenv("TIDEMARK_CONFIG", str(folder))
+        return folder
+
+    return configure
 
 
 @pytest.fixture

@@ -1,14 +1,19 @@
 """Where events come from: one module for each kind of source. What stands in them is the dialects' affair."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 
 import psycopg
 
 from orchestration.errors import TidemarkError
 from orchestration.ingest.sources import files
-from orchestration.ingest.sources.arrival import Arrival
+from orchestration.ingest.sources.arrival import Pending
 from orchestration.settings import Source, sources
+
+# The module of each kind has `pending(connection, name, source)`. It looks at what the source has now, gives it in
+# pieces of bounded size, each when the one before is committed, and ends; SourceFailure says why it cannot.
+_MODULES = {"path": "files", "postgres": "postgres", "http": "http", "redis": "redis", "kafka": "kafka"}
 
 
 def named(name: str) -> Source:
@@ -22,17 +27,21 @@ def named(name: str) -> Source:
 
 
 def standing() -> list[str]:
-    """The names of the sources that are read without being given files: those that have a watched folder."""
-    return [name for name, source in sources().items() if source.path]
+    """The names of the sources that are read without being given files."""
+    return [name for name, source in sources().items() if source.kind]
 
 
 def pending(
     connection: psycopg.Connection, name: str, source: Source, paths: Sequence[Path] | None
-) -> Iterator[tuple[str, Callable[[], Arrival]]]:
+) -> Iterator[Pending]:
     """What there is to load, one after the other: how the ledger names it, and what takes it in hand.
 
-    Raises TidemarkError when the source has nothing to look at.
+    Raises TidemarkError when the source has nothing to look at, and SourceFailure when it cannot be read.
     """
-    if paths is None and source.path is None:
-        raise TidemarkError(f"Source {name!r} has no watched folder: name the files to load.")
-    yield from files.pending(connection, name, source, paths)
+    if paths is not None:
+        yield from files.given(connection, name, source, paths)
+    elif source.kind is None:
+        raise TidemarkError(f"Source {name!r} has no place that is looked at: name the files to load.")
+    else:
+        module = import_module(f"{__name__}.{_MODULES[source.kind]}")
+        yield from module.pending(connection, name, source)

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
-from orchestration.ingest.contract import Reason
+from orchestration.ingest.contract import BrokenFile, Reason
 from orchestration.ingest.loader import FilesNotLoaded, ingest
+from orchestration.ingest.personal import opened
+from tests.ingest.dialects.reading import again, read
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 
@@ -53,8 +55,14 @@ def test_broken_rows_are_quarantined_as_they_came_and_the_others_are_loaded(writ
     }
     (load,) = ingest("online-retail", [write("a.csv", [b"\xef\xbb\xbf" + HEADER.encode(), *rows])])
     assert (load.received, load.loaded, load.quarantined) == (15, 2, 13)
-    found = query("select position, reason, payload from raw.quarantine order by position")
-    expected = [(position, reason, row + b"\n") for position, (row, reason) in enumerate(rows.items(), 1) if reason]
+    found = [
+        (position, reason, opened(payload))
+        for position, reason, payload in query("select position, reason, payload from raw.quarantine order by position")
+    ]
+    header = b"\xef\xbb\xbf" + HEADER.encode() + b"\n"  # with it, a row can be read by itself
+    expected = [
+        (position, reason, header + row + b"\n") for position, (row, reason) in enumerate(rows.items(), 1) if reason
+    ]
     assert found == expected
 
 
@@ -73,3 +81,48 @@ def test_a_file_of_another_shape_is_refused_in_a_sentence(write, query, header, 
 def test_an_empty_file_is_a_load_of_nothing(write):
     (load,) = ingest("online-retail", [write("empty.csv", [])])
     assert (load.received, load.newest_at) == (0, None)
+
+
+MAPPING = {"event_type": {"value": "t"}, "occurred_at": "at", "properties": {"n": {"column": "n", "type": "number"}}}
+ROWS = ["at;n;text", '2026-03-01T10:00:00Z;2.50;"a;\n""b"""', "2026-03-01T10:01:00Z;1,5;é"]
+
+
+@pytest.mark.parametrize(
+    ("content", "settings"),
+    [
+        ("\n".join(ROWS).encode(), {}),
+        ("\r\n".join(ROWS).encode("utf-8-sig"), {}),
+        ("\n".join(ROWS).replace(";", "|").replace('"a|', '"a;').encode(), {}),
+        ("\n".join(ROWS).replace(";", "#").replace('"a#', '"a;').encode(), {"delimiter": "#"}),
+        ("\n".join(ROWS).encode("cp1252"), {"encoding": "cp1252"}),
+        ("\n".join(ROWS).encode("utf-16"), {}),
+        (b"\xfe\xff" + "\r\n".join(ROWS).encode("utf-16-be"), {}),
+    ],
+)
+def test_other_kinds_of_csv_are_read_where_they_cannot_be_mistaken(content, settings):
+    events, refusals, payloads = read("csv", content, mapping=MAPPING, **settings)
+    (event,) = events
+    assert event["occurred_at"] == "2026-03-01T10:00:00Z"
+    assert event["properties"]["n"] == "2.50"
+    assert event["properties"]["text"].replace("\r\n", "\n") == 'a;\n"b"'
+    # a comma in a number is no point: it is refused, not guessed at
+    assert [(position, reason) for position, reason, _ in refusals] == [(2, "wrong_type")]
+    assert again("csv", {1: payloads[1]}, mapping=MAPPING, **settings) == events
+    assert read("csv", payloads[2], mapping=MAPPING, **settings)[1] == [(1, *refusals[0][1:])]
+
+
+def test_a_header_that_would_fit_in_two_ways_is_not_guessed_at():
+    with pytest.raises(BrokenFile, match="has no column 'at'"):
+        read("csv", b"at;n\tx|at\n1;2\n", mapping={"event_type": {"value": "t"}, "occurred_at": "at"})
+
+
+def test_bytes_that_are_not_of_the_encoding_are_refused():
+    content = b"at,n\n2026-03-01T10:00:00Z,1\n" + b"\x81,2\n"
+    events, refusals, _ = read("csv", content, mapping=MAPPING, encoding="cp1252")
+    assert len(events) == 1
+    assert refusals == [(2, "invalid_utf8", "byte 1 of the record is not valid cp1252")]
+
+
+def test_a_utf_16_file_that_is_cut_off_is_refused_as_a_whole():
+    with pytest.raises(BrokenFile, match="UTF-16"):
+        read("csv", "\n".join(ROWS).encode("utf-16")[:-1], mapping=MAPPING)

@@ -1,0 +1,1 @@
+"""Servers that the tests start on this machine, and that behave as those out there do."""
