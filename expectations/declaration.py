@@ -42,7 +42,7 @@ class Suite:
     table: str
     columns: tuple[str, ...]
     scope: Literal["hours", "days", "newest load"]
-    time: Literal["occurred_at", "hour", "day", "load_id"]
+    time: Literal["occurred_at", "hour", "day", "week", "start_date", "load_id"]
     expectations: tuple[Expectation, ...]
 
 

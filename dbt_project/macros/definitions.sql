@@ -1,14 +1,33 @@
 {# Whether a relation has to be made: it is not there, or was made from another definition. #}
 
-{% macro definition_of(relation) -%}
-    {%- call statement('definition_of', fetch_result=True) -%}
-        select definition
+{# What is known of a relation: whether it exists, what it was made from, and what its parents were made from. #}
+{% macro known_definition(relation) -%}
+    {%- set name = relation.schema ~ '.' ~ relation.identifier -%}
+    {%- call statement('known_definition', fetch_result=True) -%}
+        select
+            to_regclass('{{ name }}') is not null as exists,
+            max(definition) filter (where relation = '{{ name }}' and to_regclass(relation) is not null) as definition,
+            string_agg(definition, ',' order by relation) filter (where relation <> '{{ name }}') as parents
         from ops.definitions
-        where relation = '{{ relation.schema }}.{{ relation.identifier }}'
-          and to_regclass('{{ relation.schema }}.{{ relation.identifier }}') is not null
+        where relation in ('{{ ([name] + parents()) | join("', '") }}')
     {%- endcall -%}
-    {%- set rows = load_result('definition_of')['data'] -%}
-    {{ return(rows[0][0] if rows else none) }}
+    {%- set row = load_result('known_definition')['data'][0] -%}
+    {{ return({'exists': row[0], 'definition': row[1], 'parents': row[2]}) }}
+{%- endmacro %}
+
+{# The models that this one reads, as relations. #}
+{% macro parents() -%}
+    {%- set names = [] -%}
+    {%- for id in model.depends_on.nodes if id in graph.nodes -%}
+        {%- do names.append(graph.nodes[id].schema ~ '.' ~ graph.nodes[id].alias) -%}
+    {%- endfor -%}
+    {{ return(names) }}
+{%- endmacro %}
+
+{# A checksum of what a relation is made from, its parents included. Comments and indentation are not part of it. #}
+{% macro definition_of(text, parents) -%}
+    {%- set code = modules.re.sub('(?m)^[ \t]*--.*$', '', text) -%}
+    {{ return(local_md5(modules.re.sub('(?m)^[ \t\n]+|[ \t]+$', '', code) ~ parents)) }}
 {%- endmacro %}
 
 {% macro remember_definition(relation, definition) -%}

@@ -1,54 +1,247 @@
 {#
-    The rows of the long series, (metric, segment, bucket, value), for every metric of the catalogue.
-
-    Each model that metrics add up is read once per segment, over the touched hours or days, and its metrics come out
-    side by side before they are turned into rows.
+    The catalogue is dbt's semantic layer: measures stand with their semantic model, metrics beside them, both in the
+    `_metrics.yml` of their system. These macros read it, so that adding a metric is one entry there.
 #}
-{% macro metric_rows(grain) -%}
-    {%- set models = {} -%}
-    {%- for name, metric in var('metrics').items() -%}
-        {%- do models.setdefault(metric['from'], {}).update({name: metric}) -%}
+
+{# Every metric that is published: its name, what it says, and the measures that it is made of. A metric without a unit
+   is only part of others. #}
+{% macro catalogue() -%}
+    {%- set metrics = [] -%}
+    {%- for metric in graph.get('metrics', {}).values() | sort(attribute='name') if metric.config.meta.unit -%}
+        {%- set inputs = [metric] if metric.type == 'simple' else [
+            graph.metrics['metric.tidemark.' ~ metric.type_params.numerator.name],
+            graph.metrics['metric.tidemark.' ~ metric.type_params.denominator.name]] -%}
+        {%- set measures = inputs | map(attribute='type_params.measure.name') | list -%}
+        {%- set measure = find_measure(measures[0]) -%}
+        {%- do metrics.append({
+            'name': metric.name, 'description': metric.description, 'meta': metric.config.meta,
+            'grain': measure.grain, 'segments': measure.segments, 'measures': measures,
+            'percentile': measure.percentile, 'series': measure.series,
+            'adds_up': 'ratio' if metric.type == 'ratio'
+                else {'sum': 'sum', 'count_distinct': 'distinct', 'percentile': 'percentile'}[measure.agg]}) -%}
     {%- endfor -%}
-    {%- for model, metrics in models.items() -%}
-        {%- set dimensions = [] -%}
-        {%- for metric in metrics.values() -%}
-            {%- for dimension in metric.get('segments', []) if dimension not in dimensions -%}
-                {%- do dimensions.append(dimension) -%}
-            {%- endfor -%}
+    {{ return(metrics) }}
+{%- endmacro %}
+
+{# All measures, each with the model that it is over and the dimensions by which it is told. #}
+{% macro all_measures() -%}
+    {%- set measures = [] -%}
+    {%- for semantic in graph.get('semantic_models', {}).values() | sort(attribute='name') -%}
+        {%- for measure in semantic.measures -%}
+            {%- do measures.append({
+                'name': measure.name, 'agg': measure.agg, 'expr': measure.expr or measure.name,
+                'percentile': measure.agg_params.percentile if measure.agg_params else none,
+                'series': semantic.name ~ '.' ~ measure.expr if measure.agg == 'percentile' else measure.name,
+                'is_money': measure.config.meta.unit == 'money',
+                'model': semantic.model.split("'")[1],
+                'grain': (semantic.dimensions | selectattr('type', 'eq', 'time') | first).type_params.time_granularity,
+                'segments': semantic.dimensions | selectattr('type', 'eq', 'categorical') | map(attribute='name') | list,
+            }) -%}
         {%- endfor -%}
+    {%- endfor -%}
+    {{ return(measures) }}
+{%- endmacro %}
+
+{% macro find_measure(name) -%}
+    {{ return(all_measures() | selectattr('name', 'eq', name) | first) }}
+{%- endmacro %}
+
+{# The segment of a row: all, or dimension=value. #}
+{% macro segment(dimension) -%}
+    {%- if dimension is none -%} 'all' {%- else -%} '{{ dimension }}=' || coalesce(measured.{{ dimension }}::text, 'unknown') {%- endif -%}
+{%- endmacro %}
+
+{# The rows (bucket, measure, segment, value) of all measures that are sums or distinct counts, over the touched hours.
+   Each model is read once for each of its dimensions. Money is added up within a currency only: over all, it is the
+   tenant's. #}
+{% macro measured_hours() -%}
+    {%- set measures = all_measures() | selectattr('agg', 'in', ['sum', 'count_distinct']) | list -%}
+    {%- for group in measures | groupby('model') -%}
         {%- set outer = loop -%}
-        {%- for dimension in [none] + dimensions %}
+        {%- for dimension in [none] + group.list[0].segments %}
     {% if not (outer.first and loop.first) %}union all{% endif %}
-    select metric, segment, bucket, value::numeric as value
+    select figures.hour, values.measure, figures.segment, values.value
     from (
         select
-            touched.bucket,
-            {{ "'all'" if dimension is none else "'" ~ dimension ~ "=' || coalesce(rows." ~ dimension ~ "::text, 'unknown')" }} as segment
-            {%- for name, metric in metrics.items() if dimension is none or dimension in metric.get('segments', []) %},
-            {{ metric.value }}
-            {%- if dimension is none and metric.all_where %} filter (where {{ metric.all_where }}){% endif %} as {{ name }}
+            measured.hour,
+            {{ segment(dimension) }} as segment
+            {%- for measure in group.list %},
+            {{ 'count(distinct ' if measure.agg == 'count_distinct' else 'sum(' }}{{ measure.expr }})
+            {%- if measure.is_money and dimension is none %} filter (where currency = (select currency from ops.tenant)){% endif %} as {{ measure.name }}
             {%- endfor %}
-        from {{ ref(model) }} as rows
-        join touched
-            on rows.{{ 'occurred_at' if model.startswith('stg_') else 'hour' }} >= touched.starts_at
-            and rows.{{ 'occurred_at' if model.startswith('stg_') else 'hour' }} < touched.ends_at
-            {%- if grain == 'hour' %}
-            and rows.hour = touched.bucket
-            {%- endif %}
+        from {{ ref(group.grouper) }} as measured
+        join touched on measured.hour = touched.hour
         group by 1, 2
-    ) as measured
+    ) as figures
     cross join lateral (
         values
-            {%- for name, metric in metrics.items() if dimension is none or dimension in metric.get('segments', []) %}
-            ('{{ name }}', {{ name }}::numeric){{ ',' if not loop.last }}
+            {%- for measure in group.list %}
+            ('{{ measure.name }}', {{ measure.name }}::numeric){{ ',' if not loop.last }}
             {%- endfor %}
-    ) as metrics (metric, value)
-    where value is not null
+    ) as values (measure, value)
+    where values.value is not null
         {%- endfor -%}
     {%- endfor -%}
+{%- endmacro %}
+
+{# For all measures of one kind: a SELECT of the columns for each of their segments, over the touched days, or in the case
+   of percentiles over the events of the touched hours. Percentiles of the same values share a series. #}
+{% macro series_rows(agg, columns) -%}
+    {%- for measure in all_measures() | selectattr('agg', 'eq', agg) | unique(attribute='series') -%}
+        {%- set outer = loop -%}
+        {%- for dimension in [none] + measure.segments %}
+    {% if not (outer.first and loop.first) %}union all{% endif %}
+    select '{{ measure.series }}' as measure, {{ segment(dimension) }} as segment, {{ columns | replace('@value', measure.expr) }}
+    {%- if agg == 'percentile' %}
+    from {{ in_touched_hours(ref(measure.model), 'measured') }}
+    {%- else %}
+    from {{ ref(measure.model) }} as measured
+    join {{ source('ops', 'touched_days') }} as touched
+        on measured.hour >= touched.starts_at and measured.hour < touched.ends_at
+    {%- endif %}
+    where {{ measure.expr }} is not null
+    group by 1, 2, 3{{ ', 4' if agg == 'count_distinct' }}
+        {%- endfor -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+{# The figures of all metrics that are measures or ratios of them, from rows (measure, segment, …buckets, value). #}
+{% macro figures(measures, buckets) -%}
+    select
+        metrics.metric,
+        segment,
+        {{ buckets }},
+        case when metrics.denominator is null
+            then numerators.value else numerators.value / nullif(denominators.value, 0)
+        end as value
+    from (
+        values
+        {%- for metric in catalogue() if metric.adds_up != 'percentile' %}
+            ('{{ metric.name }}', '{{ metric.measures[0] }}',
+             {{ "'" ~ metric.measures[1] ~ "'" if metric.measures | length > 1 else 'null' }}){{ ',' if not loop.last }}
+        {%- endfor %}
+    ) as metrics (metric, numerator, denominator)
+    join {{ measures }} as numerators on numerators.measure = metrics.numerator
+    left join (select measure as denominator, value, segment, {{ buckets }} from {{ measures }}) as denominators
+        using (denominator, segment, {{ buckets }})
+{%- endmacro %}
+
+{# The metrics that are percentiles, as rows (metric, measure, percentile). #}
+{% macro percentiles() -%}
+    (
+        values
+        {%- for metric in catalogue() if metric.adds_up == 'percentile' %}
+            ('{{ metric.name }}', '{{ metric.series }}', {{ metric.percentile }}::double precision){{ ',' if not loop.last }}
+        {%- endfor %}
+    ) as percentiles (metric, measure, percentile)
+{%- endmacro %}
+
+{# Percentiles over `periods` (grain, start_date, end_date), equal to percentile_cont over all values. The counts of the
+   buckets say in which one the two neighbours of the rank are; only the values of that one are read. #}
+{% macro percentile_figures(periods) -%}
+    select
+        metric, segment, grain, start_date,
+        (min(value) + (percentile * (total - 1) - floor(percentile * (total - 1))) * (max(value) - min(value)))::numeric as value
+    from (
+        select
+            sought.*,
+            unnested.value,
+            min(before) over series + row_number() over (series order by unnested.value) - 1 as place
+        from (
+            select *, floor(percentile * (total - 1)) as low_place, ceil(percentile * (total - 1)) as high_place
+            from (
+                select
+                    *,
+                    sum(count) over (series order by bucket) - count as before,
+                    sum(count) over series as total
+                from (
+                    select
+                        periods.grain, periods.start_date, periods.end_date, buckets.measure, buckets.segment,
+                        buckets.bucket, sum(buckets.count) as count
+                    from {{ ref('int_values_daily') }} as buckets
+                    join {{ periods }} as periods
+                        on buckets.day >= periods.start_date and buckets.day < periods.end_date
+                    group by 1, 2, 3, 4, 5, 6
+                ) as counted
+                window series as (partition by grain, start_date, measure, segment)
+            ) as placed
+            join {{ percentiles() }} using (measure)
+        ) as sought
+        join {{ ref('int_values_daily') }} as buckets
+            on buckets.day >= sought.start_date and buckets.day < sought.end_date
+            and buckets.measure = sought.measure
+            and buckets.segment = sought.segment
+            and buckets.bucket = sought.bucket
+        cross join unnest(buckets.observed) as unnested (value)
+        where sought.before <= sought.high_place and sought.before + sought.count > sought.low_place
+        window series as (partition by sought.metric, sought.segment, sought.grain, sought.start_date)
+    ) as ordered
+    where place in (low_place, high_place)
+    group by metric, segment, grain, start_date, percentile, total
 {%- endmacro %}
 
 {# Whether what ends at `moment` is over, and every live source has passed it. The horizon is looked up once. #}
 {% macro is_final(moment) -%}
     coalesce({{ moment }} <= (select ops.final_before(ops.build_setting('up_to'))), false)
 {%- endmacro %}
+
+{# Final figures that are about to change, written down with what changed them: the loads since the table's mark that
+   touched their hour or period, an erasure before a replay before a late arrival; a changed definition where none did.
+   A metric that left the catalogue is not restated. #}
+{% macro restate(target, affected, anew, up_to) %}
+    {%- set grain = config.get('grain') -%}
+    {%- set bucket, source = {
+        'hour': ('hour', 'hour'),
+        'day': ('day', 'ops.day_of(hour, ops.timezone()) as day'),
+        'period': ('grain, start_date',
+                   'grain, date_trunc(grain, ops.day_of(hour, ops.timezone())::timestamp)::date as start_date'),
+    }[grain] -%}
+    {%- call statement('restate') -%}
+        with loads as (
+            select load_id, case cause when 'arrival' then 'late' else cause end as cause
+            from raw.loads
+            where load_id <= {{ up_to }} and load_id > (
+                select load_id from ops.tidemarks where table_name = '{{ target.schema }}.{{ target.identifier }}'
+            )
+        ),
+
+        ranked as (
+            select *, array_position(array['erasure', 'replay', 'late', 'contract', 'rebuild'], cause) as rank
+            from loads
+        ),
+
+        touching as (
+            select distinct on ({{ bucket }}) *
+            from (
+                select {{ source }}, ranked.*
+                from raw.touched_hours
+                join ranked using (load_id)
+                {{ "cross join unnest(array['week', 'month', 'quarter']) as grains (grain)" if grain == 'period' }}
+            ) as touched
+            order by {{ bucket }}, rank, load_id desc
+        ),
+
+        otherwise as (
+            {{ "select 'contract' as cause, " ~ up_to ~ "::bigint as load_id" if anew
+               else 'select cause, load_id from ranked order by rank, load_id desc limit 1' }}
+        )
+
+        insert into marts.restatements
+            (metric, segment, grain, {{ 'hour' if grain == 'hour' else 'day' }}, old_value, new_value, cause, load_id)
+        select
+            metric,
+            segment,
+            {{ 'grain' if grain == 'period' else "'" ~ grain ~ "'" }},
+            {{ 'start_date' if grain == 'period' else grain }},
+            published.value,
+            fresh.value,
+            coalesce(touching.cause, otherwise.cause),
+            coalesce(touching.load_id, otherwise.load_id)
+        from (select * from {{ target }} as known where {{ affected }}) as published
+        left join fresh using (metric, segment, {{ bucket }})
+        left join touching using ({{ bucket }})
+        cross join otherwise
+        where published.is_final and fresh.value is distinct from published.value
+          and metric in ('{{ catalogue() | map(attribute="name") | join("', '") }}')
+    {%- endcall -%}
+{% endmacro %}

@@ -1,66 +1,64 @@
 {#
     The materialization `tide`: a table that stands at a tide mark.
 
-    A model's file holds its SELECT over the hours of `ops.touched` (or the days of `ops.touched_days`). This runs it
-    for what the loads between the table's mark and the run's high mark touched: deletes those hours or days, inserts
-    them as they are now, moves the mark, all in one transaction. So groups that vanished vanish, a late event costs
-    its own hour, and a killed build leaves the table where it stood. A changed SELECT computes everything again.
+    A model's file holds its SELECT over the hours of `ops.touched` (or the days of `ops.touched_days`, and so on). This
+    runs it for what the loads between the table's mark and the run's high mark touched, replaces the rows of those
+    hours or days that are no longer what they were, and moves the mark, all in one transaction. So groups that vanished
+    vanish, a late event costs its own hour, and a killed build leaves the table where it stood.
 
-    grain        'hour' or 'day': the column that says which rows belong to a touched hour or day
-    key          the columns that identify a row; they become the primary key
-    reach_hours  how many hours after an event its effect ends (0: in its own hour)
-    settles      whether rows say is_final, and so change when their hour settles
+    A changed definition, be it the table's own or that of something it is built from, computes everything again, but
+    for the hours whose raw events are gone: their figures stay.
+
+    grain     'minute', 'hour', 'day', 'week', 'month' or 'period': what says which rows belong to what was touched
+    key       the columns that identify a row; they become the primary key
+    columns   the columns with their types, where the SELECT reads the table itself and so cannot tell before it is there
+    settles   whether rows say is_final, and so change when their hour settles
+    affected  the condition of the rows that are computed again, where more than their grain decides. It may read
+              `fresh`, the rows as they are now
+    ripples   whether a touched hour changes rows of other hours: those that it did are told to what is built from here
+    restates  whether a change of a final figure is written to marts.restatements
 #}
 {% materialization tide, adapter='postgres' %}
     {%- set target = this.incorporate(type='table') -%}
-    {%- set grain = config.require('grain') -%}
     {%- set key = config.require('key') -%}
-    {%- set definition = local_md5(sql ~ grain ~ key) -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {{ lock_relation(target) }}
+    {%- set known = known_definition(target) -%}
+    {%- set definition = definition_of(sql ~ config.require('grain') ~ key ~ config.get('affected', ''), known.parents) -%}
+    {%- set anew = known.definition != definition -%}
+    {%- set marks = tide_marks(target, anew) -%}
 
-    {%- set known = definition_of(target) -%}
-    {%- set marks = tide_marks(target, anew=(known != definition)) -%}
-    {%- call statement('window') -%}
-        select set_config('tidemark.after', '{{ marks.after }}', true),
-               set_config('tidemark.up_to', '{{ marks.up_to }}', true),
-               set_config('tidemark.reach_hours', '{{ config.get("reach_hours", 0) }}', true)
-    {%- endcall -%}
-
-    {%- if known != definition -%}
-        {{ shape_table(target, key, known) }}
-        {{ remember_definition(target, definition) }}
+    {%- if not anew and marks.after == marks.up_to -%}
+        {%- call statement('main') -%} select 1 {%- endcall -%}
+    {%- else -%}
+        {%- call statement('window') -%}
+            select set_config('tidemark.after', '{{ marks.after }}', true),
+                   set_config('tidemark.up_to', '{{ marks.up_to }}', true)
+        {%- endcall -%}
+        {%- if anew -%}
+            {{ shape_table(target, key, known.exists) }}
+            {{ remember_definition(target, definition) }}
+            {{ forget_gate(target) }}
+        {%- endif -%}
+        {%- set columns = adapter.get_columns_in_relation(target) | map(attribute='quoted') | list -%}
+        {%- if known.exists -%}
+            {%- set moved = replace_rows(target, key, columns, affected_rows(anew), anew, marks.up_to) -%}
+        {%- else -%}
+            {%- set moved = true -%}
+            {%- call statement('main') -%}
+                insert into {{ target }} ({{ columns | join(', ') }})
+                select {{ columns | join(', ') }} from ({{ sql }}) as model
+            {%- endcall -%}
+        {%- endif -%}
+        {%- if anew -%}
+            {%- call statement('analyze') -%} analyze {{ target }} {%- endcall -%}
+        {%- endif -%}
+        {{ move_mark(target, marks.up_to, moved or anew) }}
     {%- endif -%}
-
-    {%- set columns = adapter.get_columns_in_relation(target) | map(attribute='quoted') | join(', ') -%}
-    {%- call statement('delete') -%}
-        {%- if known != definition %}
-        delete from {{ target }}
-        {%- elif grain == 'day' %}
-        delete from {{ target }} where day in (select day from ops.touched_days)
-        {%- else %}
-        delete from {{ target }}
-        where hour in (select hour from ops.{{ 'touched_or_settled' if config.get('settles') else 'touched' }})
-        {%- endif %}
-    {%- endcall -%}
-    {%- call statement('main') -%}
-        insert into {{ target }} ({{ columns }})
-        select {{ columns }} from (
-            {{ sql }}
-        ) as model
-    {%- endcall -%}
-    {%- if known != definition -%}
-        {%- call statement('analyze') -%} analyze {{ target }} {%- endcall -%}
-    {%- endif -%}
-    {%- call statement('mark') -%}
-        insert into ops.tidemarks (table_name, load_id)
-        values ('{{ target.schema }}.{{ target.identifier }}', {{ marks.up_to }})
-        on conflict (table_name) do update set load_id = excluded.load_id, built_at = clock_timestamp()
-    {%- endcall -%}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}
-    {% do persist_docs(target, model) %}
+    {% if anew %}{% do persist_docs(target, model) %}{% endif %}
     {{ adapter.commit() }}
     {{ return({'relations': [target]}) }}
 {% endmaterialization %}
@@ -84,35 +82,157 @@
 {% endmacro %}
 
 
-{# Make the table, or bring the one that is there to the columns that its new SELECT returns. #}
-{% macro shape_table(target, key, known) %}
-    {%- set shape = make_temp_relation(target) -%}
-    {%- call statement('shape') -%}
-        create temporary table {{ shape.include(schema=False, database=False) }} on commit drop as
-        select * from ({{ sql }}) as model where false
+{% macro move_mark(relation, up_to, moved) %}
+    {%- call statement('mark') -%}
+        insert into ops.tidemarks (table_name, load_id, moved_id)
+        values ('{{ relation.schema }}.{{ relation.identifier }}', {{ up_to }}, {{ up_to }})
+        on conflict (table_name) do update
+        set load_id = excluded.load_id, built_at = clock_timestamp()
+            {%- if moved %}, moved_id = excluded.moved_id{% endif %}
     {%- endcall -%}
-    {%- if known is none -%}
+{% endmacro %}
+
+
+{# Make the table, or bring the one that is there to the columns and the key that its new SELECT asks for. #}
+{% macro shape_table(target, key, exists) %}
+    {%- set shape = make_temp_relation(target, '__shape') -%}
+    {%- call statement('shape') -%}
+        create temporary table {{ shape.include(schema=False, database=False) }}
+        {% if config.get('columns') -%}
+        ({{ config.get('columns') }}) on commit drop
+        {%- else -%}
+        on commit drop as select * from ({{ sql }}) as model where false
+        {%- endif %}
+    {%- endcall -%}
+    {%- if exists -%}
+        {%- do process_schema_changes('sync_all_columns', shape, target) -%}
+        {{ change_key(target, key) }}
+    {%- else -%}
         {%- call statement('create') -%}
-            drop table if exists {{ target }} cascade;
             create table {{ target }} (
                 like {{ shape.include(schema=False, database=False) }},
                 primary key ({{ key | join(', ') }})
             )
         {%- endcall -%}
         {%- for index in config.get('tide_indexes', []) -%}
-            {%- call statement('index') -%} create index on {{ target }} ({{ index | join(', ') }}) {%- endcall -%}
+            {%- call statement('index') -%}
+                create index on {{ target }} {{ index if index is string else '(' ~ index | join(', ') ~ ')' }}
+            {%- endcall -%}
         {%- endfor -%}
-    {%- else -%}
-        {%- do process_schema_changes('sync_all_columns', shape, target) -%}
     {%- endif -%}
 {% endmacro %}
 
 
-{# Joins a relation that has occurred_at and hour to the hours that this build computes. The bounds on occurred_at let
-   PostgreSQL read no other partition; the equality decides in the half hours that some zones skip or repeat. #}
-{% macro join_touched(relation) -%}
-    join {{ source('ops', 'touched') }} as touched
-        on {{ relation }}.occurred_at >= touched.hour
-        and {{ relation }}.occurred_at < touched.hour + interval '1 hour'
-        and {{ relation }}.hour = touched.hour
+{% macro change_key(target, key) %}
+    {%- call statement('key', fetch_result=True) -%}
+        select conname, (
+            select array_to_string(array_agg(attname order by position), ', ')
+            from unnest(conkey) with ordinality as columns (attnum, position)
+            join pg_attribute using (attnum)
+            where attrelid = conrelid
+        )
+        from pg_constraint
+        where conrelid = '{{ target }}'::regclass and contype = 'p'
+    {%- endcall -%}
+    {%- set row = load_result('key')['data'] | first -%}
+    {%- if not row or row[1] != key | join(', ') -%}
+        {%- call statement('change_key') -%}
+            {%- if row %} alter table {{ target }} drop constraint {{ row[0] }}; {%- endif %}
+            delete from {{ target }} where {{ not_frozen() }};
+            alter table {{ target }} add primary key ({{ key | join(', ') }})
+        {%- endcall -%}
+    {%- endif -%}
+{% endmacro %}
+
+
+{# The condition of the rows that this build computes again. #}
+{% macro affected_rows(anew) %}
+    {%- set grain = config.get('grain') -%}
+    {%- set touched = {
+        'minute': 'minute in (select minute from ops.touched_minutes)',
+        'hour': 'hour in (select hour from ops.' ~ ('touched_or_settled' if config.get('settles') else 'touched') ~ ')',
+        'day': 'day in (select day from ops.touched_days)',
+        'week': "week in (select start_date from ops.touched_periods where grain = 'week')",
+        'month': "month in (select month from ops.touched_months)",
+        'period': '(grain, start_date) in (select grain, start_date from ops.touched_periods)',
+    }[grain] -%}
+    {%- set affected = '(' ~ config.get('affected', touched) ~ ')' -%}
+    {{ return('(' ~ affected ~ ' or ' ~ not_frozen() ~ ')' if anew else affected) }}
+{% endmacro %}
+
+
+{# The condition of the rows that a changed definition may change: not those whose raw events are gone. #}
+{% macro not_frozen() %}
+    {{ return({
+        'minute': 'true',
+        'hour': 'ops.day_of(hour, ops.timezone()) not in (select day from ops.frozen_days)',
+        'day': 'day not in (select day from ops.frozen_days)',
+        'week': "week not in (select date_trunc('week', day::timestamp)::date from ops.frozen_days)",
+        'month': "month not in (select date_trunc('month', day::timestamp)::date from ops.frozen_days)",
+        'period': "(grain, start_date) not in (
+            select name, date_trunc(name, day::timestamp)::date
+            from ops.frozen_days cross join unnest(array['week', 'month', 'quarter']) as name
+        )",
+    }[config.get('grain')]) }}
+{% endmacro %}
+
+
+{# Compute the affected rows, and write what differs, down to the byte. Returns whether anything did. #}
+{% macro replace_rows(target, key, columns, affected, anew, up_to) %}
+    {%- set list = columns | join(', ') -%}
+    {%- call statement('main') -%}
+        create temporary table fresh on commit drop as
+        select {{ list }} from ({{ sql }}) as model
+    {%- endcall -%}
+    {%- set same -%}
+        {% for column in key %}fresh.{{ column }} = known.{{ column }} and {% endfor -%}
+        row({% for column in columns %}fresh.{{ column }}{{ ', ' if not loop.last }}{% endfor %})::record
+        *= row({% for column in columns %}known.{{ column }}{{ ', ' if not loop.last }}{% endfor %})::record
+    {%- endset -%}
+    {%- set gone = affected ~ ' and not exists (select from fresh where ' ~ same ~ ')' -%}
+    {%- set come = 'not exists (select from ' ~ target ~ ' as known where ' ~ same ~ ')' -%}
+    {%- set ripples = config.get('ripples') and not anew -%}
+    {%- if ripples -%}
+        {%- call statement('rippled') -%}
+            create temporary table rippled on commit drop as
+            select hour from {{ target }} as known where {{ gone }}
+            union
+            select hour from fresh where {{ come }}
+        {%- endcall -%}
+    {%- endif -%}
+    {%- if config.get('restates') -%} {{ restate(target, affected, anew, up_to) }} {%- endif -%}
+    {%- call statement('delete') -%} delete from {{ target }} as known where {{ gone }} {%- endcall -%}
+    {%- call statement('insert') -%}
+        insert into {{ target }} ({{ list }}) select {{ list }} from fresh where {{ come }}
+    {%- endcall -%}
+    {%- if ripples -%} {# last: from here on they are touched, too #}
+        {%- call statement('ripples') -%}
+            insert into ops.ripples (load_id, hour)
+            select {{ up_to }}, hour from rippled where hour not in (select hour from ops.touched)
+            on conflict do nothing
+        {%- endcall -%}
+    {%- endif -%}
+    {{ return(load_result('delete').response.rows_affected + load_result('insert').response.rows_affected > 0) }}
+{% endmacro %}
+
+
+{# A gate judges what was touched since it passed; of a table that was computed anew, that is everything. #}
+{% macro forget_gate(relation) -%}
+    {%- call statement('forget_gate') -%}
+        delete from ops.tidemarks where table_name = 'gate:{{ relation.schema }}.{{ relation.identifier }}'
+    {%- endcall -%}
+{%- endmacro %}
+
+
+{# The rows of a staging model in the hours that this build computes, as `touched` and `name`. Each hour is read by itself
+   (`offset 0` keeps it from being joined otherwise), through the index and in the partitions in which it lies; the
+   equality decides in the half hours that some zones skip or repeat. #}
+{% macro in_touched_hours(relation, name) -%}
+    {{ source('ops', 'touched') }} as touched
+    cross join lateral (
+        select *
+        from {{ relation }}
+        where occurred_at >= touched.hour and occurred_at < touched.hour + interval '1 hour' and hour = touched.hour
+        offset 0
+    ) as {{ name }}
 {%- endmacro %}

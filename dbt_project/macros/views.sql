@@ -1,16 +1,18 @@
 {# Views are made when their definition changes, not at every run: nobody waits for a lock, nothing depends on luck. #}
 {% materialization view, adapter='postgres' %}
     {%- set target = this.incorporate(type='view') -%}
-    {%- set definition = local_md5(sql) -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {{ lock_relation(target) }}
-    {%- if definition_of(target) != definition -%}
+    {%- set known = known_definition(target) -%}
+    {%- set definition = definition_of(sql, known.parents) -%}
+    {%- if known.definition != definition -%}
         {%- call statement('main') -%}
             drop view if exists {{ target }} cascade;
             create view {{ target }} as {{ sql }}
         {%- endcall -%}
         {{ remember_definition(target, definition) }}
+        {{ forget_gate(target) }}
         {% do persist_docs(target, model) %}
     {%- else -%}
         {%- call statement('main') -%} select 1 {%- endcall -%}
@@ -22,7 +24,8 @@
 
 
 {#
-    The materialization `matview`: a materialized view that is refreshed while people read it.
+    The materialization `matview`: a materialized view that is refreshed while people read it, when something that it
+    reads has changed.
 
     key  the columns of its unique index, without which PostgreSQL cannot refresh it concurrently
 
@@ -33,16 +36,14 @@
     {%- set target = this.incorporate(type='materialized_view') -%}
     {%- set old = target.schema ~ '.' ~ target.identifier ~ '__old' -%}
     {%- set key = config.require('key') -%}
-    {%- set definition = local_md5(sql ~ key) -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {{ lock_relation(target) }}
-    {%- if definition_of(target) == definition -%}
-        {%- call statement('main') -%}
-            drop materialized view if exists {{ old }};
-            refresh materialized view concurrently {{ target }}
-        {%- endcall -%}
-    {%- else -%}
+    {%- set known = known_definition(target) -%}
+    {%- set definition = definition_of(sql ~ key, known.parents) -%}
+    {%- set marks = tide_marks(target, anew=false) -%}
+    {%- set moved = known.definition != definition or has_moved(marks.after) -%}
+    {%- if known.definition != definition -%}
         {%- call statement('main') -%}
             drop materialized view if exists {{ old }} cascade;
             alter materialized view if exists {{ target }} rename to {{ target.identifier }}__old;
@@ -51,29 +52,29 @@
         {%- endcall -%}
         {{ remember_definition(target, definition) }}
         {% do persist_docs(target, model) %}
-        {{ forget_readers(target) }}
+    {%- elif moved -%}
+        {%- call statement('main') -%}
+            drop materialized view if exists {{ old }};
+            refresh materialized view concurrently {{ target }}
+        {%- endcall -%}
+    {%- else -%}
+        {%- call statement('main') -%} drop materialized view if exists {{ old }} {%- endcall -%}
     {%- endif -%}
-    {%- call statement('mark') -%}
-        insert into ops.tidemarks (table_name, load_id)
-        values ('{{ target.schema }}.{{ target.identifier }}', {{ tide_marks(target, anew=false).up_to }})
-        on conflict (table_name) do update set load_id = excluded.load_id, built_at = clock_timestamp()
-    {%- endcall -%}
+    {%- if moved or marks.after != marks.up_to -%} {{ move_mark(target, marks.up_to, moved) }} {%- endif -%}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
     {{ return({'relations': [target]}) }}
 {% endmaterialization %}
 
 
-{# The api views over a materialized view that was made anew still read the old one: have them made anew too. #}
-{% macro forget_readers(relation) -%}
-    {%- call statement('forget_readers') -%}
-        delete from ops.definitions
-        where relation in (
-            {%- for node in graph.nodes.values() if node.resource_type == 'model'
-                and model.unique_id in node.depends_on.get('nodes', []) %}
-            '{{ node.schema }}.{{ node.alias }}',
-            {%- endfor %}
-            ''
-        )
+{# Whether anything that this model reads has changed after a load, or has no mark that could tell. #}
+{% macro has_moved(after) -%}
+    {%- if model.depends_on.nodes | select('in', graph.sources) | list -%} {{ return(true) }} {%- endif -%}
+    {%- if not parents() -%} {{ return(false) }} {%- endif -%}
+    {%- call statement('has_moved', fetch_result=True) -%}
+        select bool_or(coalesce(moved_id > {{ after }}, true))
+        from unnest(array['{{ parents() | join("', '") }}']) as parents (table_name)
+        left join ops.tidemarks using (table_name)
     {%- endcall -%}
+    {{ return(load_result('has_moved')['data'][0][0]) }}
 {%- endmacro %}

@@ -1,7 +1,7 @@
 """Every metric by day, and that its parts sum to it."""
 
 from expectations.declaration import Suite, no_rows
-from expectations.metrics import ADDITIVE, MONEY, figures, sql_list
+from expectations.metrics import figures
 
 SUITE = Suite(
     table="marts.metric_daily",
@@ -12,21 +12,23 @@ SUITE = Suite(
         *figures("day"),
         no_rows(
             "hours sum to days",
-            f"""with days as (
+            """with days as (
                     select metric, segment, day, value as whole
-                    from {{batch}} as judged
-                    where metric in ({sql_list(ADDITIVE)})
+                    from {batch} as judged
+                    join intermediate.int_metrics as metrics using (metric)
+                    where adds_up = 'sum'
                 ),
                 hours as (
                     select hourly.metric, hourly.segment, judged.day, sum(hourly.value) as parts
                     from (
                         select day, day::timestamp at time zone ops.timezone() as starts_at,
                             (day + 1)::timestamp at time zone ops.timezone() as ends_at
-                        from (select distinct day from {{batch}} as judged) as distinct_days
+                        from (select distinct day from {batch} as judged) as distinct_days
                     ) as judged
                     join marts.metric_hourly as hourly
                         on hourly.hour >= judged.starts_at and hourly.hour < judged.ends_at
-                    where hourly.metric in ({sql_list(ADDITIVE)})
+                    join intermediate.int_metrics as metrics using (metric)
+                    where metrics.adds_up = 'sum'
                     group by hourly.metric, hourly.segment, judged.day
                 )
                 select metric, segment, day, coalesce(whole, 0) as whole, coalesce(parts, 0) as parts
@@ -38,16 +40,17 @@ SUITE = Suite(
         ),
         no_rows(
             "segments sum to the whole",
-            f"""with parts as (
+            """with parts as (
                     select metric, day, split_part(segment, '=', 1) as dimension, sum(value) as parts
-                    from {{batch}} as judged
+                    from {batch} as judged
+                    join intermediate.int_metrics as metrics using (metric)
                     cross join ops.tenant
-                    where segment <> 'all' and metric in ({sql_list(ADDITIVE)})
-                      and (metric not in ({sql_list(MONEY)}) or segment = 'currency=' || tenant.currency)
+                    where segment <> 'all' and adds_up = 'sum'
+                      and (unit <> 'money' or segment = 'currency=' || tenant.currency)
                     group by 1, 2, 3
                 ),
                 wholes as (
-                    select metric, day, value as whole from {{batch}} as judged where segment = 'all'
+                    select metric, day, value as whole from {batch} as judged where segment = 'all'
                 )
                 select metric, day, dimension, coalesce(whole, 0) as whole, parts
                 from parts left join wholes using (metric, day)

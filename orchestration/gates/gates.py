@@ -45,11 +45,12 @@ def changed_rows(suite: Suite, after: int, high: int, zone: str) -> str:
     """The SELECT of the rows that lie in the hours, or the days of the hours, touched by the loads in (after, high].
 
     Events are found hour by hour through the index on `occurred_at`, whatever the planner believes: a range of moments
-    for each (`offset 0` keeps it from joining otherwise) lets it read no other partition. In the marts, an event also
-    has an effect on the hour after its own, where its session may have begun before.
+    for each (`offset 0` keeps it from joining otherwise) lets it read no other partition. In the marts, a load may also
+    have changed hours without touching them, where a session of its events had begun before.
     """
     columns = ", ".join(suite.columns)
-    touched = f"select distinct hour from raw.touched_hours where load_id > {after} and load_id <= {high}"
+    changed = "raw.touched_hours" if suite.time == "occurred_at" else "ops.changed_hours"
+    touched = f"select distinct hour from {changed} where load_id > {after} and load_id <= {high}"
     if suite.time == "occurred_at":
         spans, condition = (
             (_day_spans(touched, zone), "true")
@@ -62,10 +63,16 @@ def changed_rows(suite: Suite, after: int, high: int, zone: str) -> str:
                        where occurred_at >= starts_at and occurred_at < ends_at and {condition}
                        offset 0
                    ) as events"""
-    affected = f"{touched} union select hour + interval '1 hour' from ({touched}) as touched"
-    if suite.time == "day":
-        affected = f"select ops.day_of(hour, '{zone}') from ({affected}) as affected"
-    return f"select {columns} from {suite.table} where {suite.time} in ({affected})"
+    if suite.time == "start_date":
+        return f"""select {columns} from {suite.table} where (grain, start_date) in (
+                       select grain, date_trunc(grain, ops.day_of(hour, '{zone}')::timestamp)::date
+                       from ({touched}) as touched
+                       cross join unnest(array['week', 'month', 'quarter']) as grains (grain))"""
+    if suite.time in ("day", "week"):
+        day = f"ops.day_of(hour, '{zone}')"
+        day = f"date_trunc('week', {day}::timestamp)::date" if suite.time == "week" else day
+        touched = f"select {day} from ({touched}) as touched"
+    return f"select {columns} from {suite.table} where {suite.time} in ({touched})"
 
 
 def _hour_spans(touched: str) -> str:

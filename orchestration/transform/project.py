@@ -5,8 +5,11 @@ import json
 import os
 from collections.abc import Iterator
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import psycopg
 
 from orchestration.errors import TidemarkError
 from orchestration.settings import ROOT, settings
@@ -93,6 +96,38 @@ def build(layers: str, high_mark: int) -> list:
     """
     selection = [f"config.meta.layer:{layer}" for layer in layers.split()]
     return run(["run", "--select", *selection, "--vars", json.dumps({"high_mark": high_mark})])
+
+
+def checksum() -> str:
+    """Of the project's files, by name and content."""
+    files = sorted(path for path in PROJECT.rglob("*") if path.is_file())
+    return sha256(b"".join(str(path).encode() + path.read_bytes() for path in files)).hexdigest()
+
+
+def stands_at(connection: psycopg.Connection, layer: str, high_mark: int) -> bool:
+    """Whether a layer was built by the project as it is now, and every table of it stands at the mark or beyond."""
+    models = [node for node in nodes().values() if node["config"].get("meta", {}).get("layer") == layer]
+    names = {f"{node['schema']}.{node['alias']}": node["config"]["materialized"] for node in models}
+    marked = [name for name, materialized in names.items() if materialized != "view"]
+    return connection.execute(
+        """select exists (select from ops.layers where layer = %s and project = %s)
+               and not exists (
+                   select from unnest(%s::text[]) as name
+                   where to_regclass(name) is null or name not in (select relation from ops.definitions))
+               and not exists (
+                   select from unnest(%s::text[]) as name
+                   where not exists (select from ops.tidemarks where table_name = name and load_id >= %s))""",
+        [layer, checksum(), list(names), marked, high_mark],
+    ).fetchone()[0]
+
+
+def remember_built(connection: psycopg.Connection, layer: str, project: str) -> None:
+    """Write down by which project a layer was built whole."""
+    connection.execute(
+        """insert into ops.layers (layer, project) values (%s, %s)
+           on conflict (layer) do update set project = excluded.project, built_at = clock_timestamp()""",
+        [layer, project],
+    )
 
 
 def nodes() -> dict[str, dict]:

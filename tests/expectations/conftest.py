@@ -22,9 +22,24 @@ SHAPES = {
     "currency text, amount numeric, fee numeric",
     "marts.metric_hourly": "metric text, segment text, hour timestamptz, value numeric",
     "marts.metric_daily": "metric text, segment text, day date, value numeric",
+    "marts.metric_period": "metric text, segment text, grain text, start_date date, end_date date, value numeric",
+    "marts.sessions": "user_id text, hour timestamptz, started_at timestamptz, ended_at timestamptz, "
+    "length_seconds numeric, actions bigint",
+    "marts.content_item_daily": "content_id text, day date, views bigint, starts bigint, completions bigint, "
+    "ratings bigint, rating_sum numeric",
+    "marts.user_weekly": "user_id text, week date, active_days bigint, events bigint, lessons_completed bigint",
     "marts.user_daily": "user_id text, day date, events numeric, active_hours bigint, sessions bigint, "
     "lessons_completed bigint, average_score numeric, orders bigint, revenue numeric",
 }
+
+# The metrics of the planted rows, as the catalogue has them.
+METRICS = """
+    create table intermediate.int_metrics as
+    select *, 'hour' as grain from (
+        values ('active_users', 'count', 'distinct', false), ('average_score', 'score', 'ratio', false),
+            ('error_rate', 'rate', 'ratio', false), ('orders', 'count', 'distinct', false),
+            ('requests', 'count', 'sum', false), ('revenue', 'money', 'sum', true), ('units', 'count', 'sum', true)
+    ) as metrics (metric, unit, adds_up, is_signed)"""
 
 Judge = Callable[[str, list[dict]], GateResult]
 
@@ -44,6 +59,7 @@ def warehouse(postgres) -> str:
     with psycopg.connect(target) as connection:
         for table, columns in SHAPES.items():
             connection.execute(f"create table {table} ({columns})")
+        connection.execute(METRICS)
     return target
 
 

@@ -68,6 +68,22 @@ GOOD = {
         {"metric": "active_users", "segment": "all", "day": DAY, "value": 7},
         {"metric": "error_rate", "segment": "all", "day": DAY, "value": 0},
     ],
+    "marts.metric_period": [
+        {"metric": "active_users", "segment": "all", "grain": "week", "start_date": DAY, "value": 7},
+        {"metric": "error_rate", "segment": "all", "grain": "week", "start_date": DAY, "value": 0},
+    ],
+    "marts.sessions": [
+        {"user_id": "u1", "started_at": at(), "ended_at": at(minutes=5), "length_seconds": 300, "actions": 2},
+        {"user_id": "u1", "started_at": at(minutes=36), "ended_at": at(minutes=36), "length_seconds": 0, "actions": 1},
+        {"user_id": "u2", "started_at": at(), "ended_at": at(minutes=5), "length_seconds": 300, "actions": 2},
+    ],
+    "marts.content_item_daily": [
+        {"content_id": "c1", "day": DAY, "views": 1, "starts": 0, "completions": 0, "ratings": 0, "rating_sum": 0}
+    ],
+    "marts.user_weekly": [
+        {"user_id": "u1", "week": DAY, "active_days": 7, "events": 7, "lessons_completed": 0},
+        {"user_id": "u2", "week": DAY, "active_days": 1, "events": 1, "lessons_completed": 0},
+    ],
     "marts.user_daily": [
         {
             "user_id": "u1",
@@ -266,6 +282,38 @@ PLANTED = [
         {"metric": "error_rate", "segment": "endpoint=/a", "value": -0.5},
         "failed",
         "1 values of error_rate lie outside 0..1, the first at 2026-03-02",
+    ),
+    (
+        "marts.metric_daily",
+        {"metric": "luck"},
+        "failed",
+        "1 values of luck are of no metric of the catalogue, the first at 2026-03-02",
+    ),
+    (
+        "marts.metric_period",
+        {"start_date": date(2026, 3, 3)},
+        "failed",
+        "1 values do not begin with their period, the first on 2026-03-03",
+    ),
+    (
+        "marts.metric_period",
+        {"metric": "units"},
+        "failed",
+        "units (all) of the week of 2026-03-02 is 7.00, its days sum to 0.00",
+    ),
+    (
+        "marts.sessions",
+        {"ended_at": at(minutes=6)},
+        "failed",
+        "1 sessions begin within 30 minutes of the one before",
+    ),
+    ("marts.sessions", {"actions": 0}, "failed", "1 of 3 values of actions are below 1, such as 0"),
+    ("marts.content_item_daily", {"views": -1}, "failed", "1 of 1 values of views are below 0, such as -1"),
+    (
+        "marts.user_weekly",
+        {"active_days": 8},
+        "failed",
+        "1 of 2 values of active_days lie outside 1..7, such as 8",
     ),
     ("marts.user_daily", {"active_hours": 27}, "failed", "1 of 1 values of active_hours lie outside 1..26, such as 27"),
     (

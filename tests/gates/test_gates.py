@@ -162,7 +162,7 @@ def test_staged_rows_are_those_of_the_whole_days_of_the_tenant(connection):
     assert [score for _, score, _ in rows] == [1, 99, 2]
 
 
-def test_figures_are_those_of_the_touched_hours_and_what_follows_them(connection):
+def test_figures_are_those_of_the_touched_hours_and_of_those_that_changed_with_them(connection):
     connection.execute(
         """insert into marts.metric_hourly
            select 'events', 'all', timestamptz '2026-03-02 20:00Z' + n * interval '1 hour', n
@@ -172,6 +172,7 @@ def test_figures_are_those_of_the_touched_hours_and_what_follows_them(connection
     for day in days:
         connection.execute("insert into marts.metric_daily values ('events', 'all', %s, 1)", [day])
     load(connection, 1, [lesson(datetime(2026, 3, 2, 23, 30, tzinfo=UTC), 50)])
+    connection.execute("insert into ops.ripples values (1, '2026-03-03 00:00Z')")
     hours = judged(connection, "marts.metric_hourly", 0, 1, "UTC")
     assert [value for *_, value in hours] == [3, 4]
     assert [day for _, _, day, _ in judged(connection, "marts.metric_daily", 0, 1, "UTC")] == days[1:3]

@@ -34,6 +34,13 @@ def load(connection: psycopg.Connection, events: list[dict]) -> int:
             "insert into raw.touched_hours values (%s, ops.hour_of(%s, ops.timezone())) on conflict do nothing",
             [load_id, event["occurred_at"]],
         )
+    connection.execute(
+        """insert into raw.touched_minutes
+           select distinct load_id, date_trunc('minute', occurred_at) from raw.events
+           where load_id = %s
+             and date_trunc('minute', occurred_at) > (select max(newest_at) from raw.loads) - interval '2 days'""",
+        [load_id],
+    )
     connection.commit()
     return load_id
 

@@ -5,23 +5,39 @@ import re
 
 import dagster as dg
 import pytest
-import yaml
 
-from expectations.metrics import ADDITIVE
 from orchestration.errors import TidemarkError
 from orchestration.transform import catalogue
 from orchestration.warehouse import marks
 from tests.transform.events import load, random_events
 
 
-def test_the_page_of_metrics_is_that_of_the_catalogue():
+def test_the_page_of_metrics_is_that_of_the_catalogue(dbt):
     assert catalogue.PAGE.read_text() == catalogue.page(), "run: python -m orchestration.transform.catalogue"
 
 
-def test_the_gates_know_which_metrics_are_sums():
-    project = yaml.safe_load((catalogue.PROJECT / "dbt_project.yml").read_text())
-    metrics = project["vars"]["metrics"]
-    assert set(ADDITIVE) == {name for name, metric in metrics.items() if metric["adds_up"] == "sum"}
+def test_python_and_sql_read_the_same_catalogue(dbt, connection):
+    dbt.build("staging marts published", 0)
+    rows = connection.execute(
+        """select metric, description, system, owner, unit, good_direction, grain, adds_up, segments
+           from api.metrics order by 1"""
+    ).fetchall()
+    metrics = catalogue.metrics()
+    assert len(metrics) >= 20
+    assert rows == [
+        (one.name, one.description, one.system, one.owner, one.unit, one.good_direction, one.grain, one.adds_up,
+         list(one.segments))
+        for one in metrics
+    ]  # fmt: skip
+
+
+def test_every_metric_of_the_catalogue_says_all_that_it_has_to(dbt):
+    for one in catalogue.metrics():
+        assert one.description and one.system and one.owner
+        assert one.unit in ("count", "money", "score", "seconds", "rate", "ms")
+        assert one.good_direction in ("up", "down")
+        assert one.adds_up in ("sum", "distinct", "ratio", "percentile")
+        assert one.unit != "money" or "currency" in one.segments
 
 
 def test_every_event_type_of_the_vocabulary_belongs_to_a_system(dbt):
@@ -66,9 +82,10 @@ def test_touching_hours_has_them_computed_again(dbt, connection):
 
 
 def test_dagster_shows_each_model_once_with_what_it_is_made_from(dbt):
+    from orchestration import fast
     from orchestration.transform import assets
 
-    specs = {spec.key: spec for layer in assets.assets for spec in layer.specs}
+    specs = {spec.key: spec for layer in [*assets.assets, *fast.assets] for spec in layer.specs}
     models = [node for node in dbt.nodes().values() if node["resource_type"] == "model"]
     assert len(specs) == len(models)
     order_lines = specs[dg.AssetKey(["staging", "stg_order_lines"])]
@@ -76,3 +93,40 @@ def test_dagster_shows_each_model_once_with_what_it_is_made_from(dbt):
     published = specs[dg.AssetKey(["views", "metric_daily"])]
     assert [dep.asset_key for dep in published.deps] == [dg.AssetKey(["marts", "metric_daily"])]
     assert all(spec.description for spec in specs.values())
+
+
+def test_a_layer_is_built_only_when_it_has_to_be(dbt, connection):
+    load(connection, random_events(random.Random(14), 20))
+    files = dbt.checksum()
+
+    def stands_at(mark: int, layer: str = "marts") -> bool:
+        found = dbt.stands_at(connection, layer, mark)
+        connection.rollback()
+        return found
+
+    assert not stands_at(0, "staging")
+    dbt.build("staging marts", 1)
+    assert not stands_at(1)  # nobody said by which project
+    for layer in ("staging", "marts", "published"):
+        dbt.remember_built(connection, layer, files)
+    connection.commit()
+    assert stands_at(1) and stands_at(0) and stands_at(2, "staging")
+    assert not stands_at(2)
+    assert not stands_at(1, "published")
+    connection.execute("drop view staging.stg_room_events cascade")
+    assert not dbt.stands_at(connection, "staging", 1)
+    connection.rollback()
+    dbt.remember_built(connection, "marts", "older files")
+    assert not dbt.stands_at(connection, "marts", 1)
+
+
+def test_with_nothing_new_dbt_is_not_even_asked(dbt, connection, monkeypatch):
+    from orchestration.transform import assets
+
+    load(connection, random_events(random.Random(15), 20))
+    layers = [layer for layer in assets.assets if layer.op.name in ("staging", "marts", "published")]
+    assert dg.materialize(layers).success
+    monkeypatch.setattr(dbt, "build", lambda *_: pytest.fail("nothing is new"))
+    again = dg.materialize(layers)
+    assert again.success
+    assert len(again.get_asset_materialization_events()) == sum(len(list(layer.specs)) for layer in layers)

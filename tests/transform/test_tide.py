@@ -2,15 +2,24 @@
 
 import itertools
 import random
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 
-from orchestration.warehouse import database
+from orchestration.warehouse import database, marks
 from tests.transform.events import load, random_events
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
+PROGRAM = """
+import pathlib
+from orchestration.transform import project
+project.target = lambda: pathlib.Path({0!r})
+project.build('staging marts published', {1})
+"""
 
 
 def refresh(dbt, high_mark: int) -> None:
@@ -141,24 +150,72 @@ def test_a_changed_select_is_applied_to_all_rows(dbt, connection):
     assert contents(connection) == before
 
 
-def test_building_side_by_side_never_doubles(dbt, connection, warehouse, parsed_project):
-    import subprocess
-    import sys
-
-    load(connection, random_events(random.Random(5), 80))
-    program = (
-        "import pathlib; from orchestration.transform import project\n"
-        f"project.target = lambda: pathlib.Path({str(parsed_project)!r})\n"
-        "project.build('staging marts published', 1)"
-    )
-    dbt.manifest()
-    runs = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(2)]
-    assert [run.wait(120) for run in runs] == [0, 0]
+def test_a_rebuild_beside_a_refresh_gives_the_same_tables(dbt, connection, parsed_project):
+    """Two processes at once: one builds what has just arrived, the other everything again and what came since."""
+    events = random_events(random.Random(5), 120)
+    refresh(dbt, load(connection, events[:60]))
+    load(connection, events[60:90])
+    first, last = connection.execute("select min(occurred_at), max(occurred_at) from raw.events").fetchone()
+    connection.execute("select setval('raw.load_ids', 2)")
+    marks.touch_hours(connection, first, last + timedelta(hours=1))
+    connection.commit()
+    load(connection, events[90:])
+    runs = [subprocess.Popen([sys.executable, "-c", PROGRAM.format(str(parsed_project), mark)]) for mark in (2, 4, 4)]
+    assert [run.wait(300) for run in runs] == [0, 0, 0]
     twice = contents(connection)
     connection.execute("delete from ops.definitions")
     connection.commit()
-    refresh(dbt, 1)
+    refresh(dbt, 4)
     assert contents(connection) == twice
+
+
+def test_a_touched_hour_reads_no_other_partition(dbt, connection):
+    """Counted by PostgreSQL itself, over all models: the scans of each day's partition."""
+    connection.execute("drop table raw.events_all")
+    events = random_events(random.Random(6), 400)[1:]
+    days = {event["occurred_at"].date() for event in events}
+    for day in days:
+        connection.execute(
+            f"create table raw.events_{day:%Y%m%d} partition of raw.events "
+            f"for values from ('{day} 00:00Z') to (timestamptz '{day} 00:00Z' + interval '1 day')"
+        )
+    refresh(dbt, load(connection, events))
+    scans = """select relname, sum(coalesce(seq_scan, 0) + coalesce(idx_scan, 0)) from pg_stat_user_tables
+               where relname like 'events\\_2%' group by 1"""
+
+    def scanned() -> dict:
+        connection.execute("select pg_stat_clear_snapshot()")
+        found = dict(connection.execute(scans).fetchall())
+        connection.rollback()
+        return found
+
+    hour = datetime(2026, 3, 29, 12, tzinfo=UTC)
+    late = load(connection, [events[0] | {"event_id": "late", "occurred_at": hour}])
+    time.sleep(1)  # sessions report what they did within a second of their last transaction
+    before = scanned()
+    refresh(dbt, late)
+    time.sleep(1)
+    after = scanned()
+    assert {name for name in after if after[name] != before[name]} == {"events_20260329"}
+    assert len(after) >= 3
+
+
+def test_materialized_views_are_refreshed_only_when_something_moved(dbt, connection):
+    def version(name: str) -> tuple:
+        row = connection.execute(
+            "select moved_id, load_id from ops.tidemarks where table_name = %s", [f"views.{name}"]
+        ).fetchone()
+        connection.rollback()
+        return row
+
+    events = random_events(random.Random(9), 60)
+    refresh(dbt, load(connection, events[:50]))
+    assert version("top_content") == version("retention_weekly") == (1, 1)
+    refresh(dbt, load(connection, []))
+    assert version("top_content") == version("retention_weekly") == (1, 2)
+    newest = max(event["occurred_at"] for event in events)
+    refresh(dbt, load(connection, [events[50] | {"occurred_at": newest + timedelta(minutes=1)}]))
+    assert (version("top_content"), version("retention_weekly")) == ((3, 3), (1, 3))
 
 
 def test_tables_that_people_read_by_name_are_there(dbt, connection):

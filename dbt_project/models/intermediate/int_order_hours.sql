@@ -2,8 +2,7 @@
 
 with lines as (
     select order_lines.*
-    from {{ ref('stg_order_lines') }} as order_lines
-    {{ join_touched('order_lines') }}
+    from {{ in_touched_hours(ref('stg_order_lines'), 'order_lines') }}
 )
 
 select

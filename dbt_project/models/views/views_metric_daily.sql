@@ -1,5 +1,5 @@
 -- What was published: a copy that moves on only when the gates below have passed.
-{{ config(materialized='tide', grain='day', key=['metric', 'segment', 'day'], reach_hours=1, tide_indexes=[['day']]) }}
+{{ config(materialized='tide', grain='day', key=['metric', 'segment', 'day'], restates=true, tide_indexes=[['day']]) }}
 
 select metrics.metric, metrics.segment, metrics.day, metrics.value, metrics.is_final, metrics.load_id
 from {{ ref('metric_daily') }} as metrics

@@ -2,8 +2,7 @@
 
 with content as (
     select content.*
-    from {{ ref('stg_content_events') }} as content
-    {{ join_touched('content') }}
+    from {{ in_touched_hours(ref('stg_content_events'), 'content') }}
 )
 
 select

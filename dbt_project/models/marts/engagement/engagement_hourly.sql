@@ -1,4 +1,4 @@
-{{ config(grain='hour', key=['hour'], reach_hours=1) }}
+{{ config(grain='hour', key=['hour']) }}
 
 with user_hours as (
     select user_hours.hour, count(*) as active_users, sum(user_hours.events) as events
@@ -7,17 +7,23 @@ with user_hours as (
     group by user_hours.hour
 ),
 
-session_starts as (
-    select session_starts.hour, count(*) as sessions
-    from {{ ref('int_session_starts') }} as session_starts
-    join {{ source('ops', 'touched') }} as touched on session_starts.hour = touched.hour
-    group by session_starts.hour
+sessions as (
+    select
+        sessions.hour,
+        count(*) as sessions,
+        sum(sessions.length_seconds) as session_seconds,
+        sum(sessions.actions) as session_actions
+    from {{ ref('sessions') }} as sessions
+    join {{ source('ops', 'touched') }} as touched on sessions.hour = touched.hour
+    group by sessions.hour
 )
 
 select
     user_hours.hour,
     user_hours.active_users,
-    coalesce(session_starts.sessions, 0) as sessions,
-    user_hours.events
+    coalesce(sessions.sessions, 0) as sessions,
+    user_hours.events,
+    coalesce(sessions.session_seconds, 0) as session_seconds,
+    coalesce(sessions.session_actions, 0)::bigint as session_actions
 from user_hours
-left join session_starts on user_hours.hour = session_starts.hour
+left join sessions on user_hours.hour = sessions.hour

@@ -1,4 +1,4 @@
-{{ config(grain='day', key=['day', 'user_id'], reach_hours=1, tide_indexes=[['user_id', 'day']]) }}
+{{ config(grain='day', key=['day', 'user_id'], tide_indexes=[['user_id', 'day']]) }}
 
 with days as (
     select * from {{ source('ops', 'touched_days') }}
@@ -12,16 +12,21 @@ activity as (
 ),
 
 sessions as (
-    select days.day, starts.user_id, count(*) as sessions
-    from {{ ref('int_session_starts') }} as starts
-    join days on starts.hour >= days.starts_at and starts.hour < days.ends_at
+    select days.day, sessions.user_id, count(*) as sessions
+    from {{ ref('sessions') }} as sessions
+    join days on sessions.hour >= days.starts_at and sessions.hour < days.ends_at
     group by 1, 2
 ),
 
 lessons as (
-    select days.day, lessons.user_id, count(*) as lessons_completed, avg(lessons.score) as average_score
-    from {{ ref('stg_lessons') }} as lessons
-    join days on lessons.occurred_at >= days.starts_at and lessons.occurred_at < days.ends_at
+    select
+        days.day,
+        lessons.user_id,
+        sum(lessons.lessons_completed)::bigint as lessons_completed,
+        sum(lessons.scored_lessons)::bigint as scored_lessons,
+        sum(lessons.score_sum) as score_sum
+    from {{ ref('int_lesson_hours') }} as lessons
+    join days on lessons.hour >= days.starts_at and lessons.hour < days.ends_at
     group by 1, 2
 ),
 
@@ -43,9 +48,11 @@ select
     activity.active_hours,
     coalesce(sessions.sessions, 0) as sessions,
     coalesce(lessons.lessons_completed, 0) as lessons_completed,
-    lessons.average_score,
+    lessons.score_sum / nullif(lessons.scored_lessons, 0) as average_score,
     coalesce(orders.orders, 0) as orders,
-    coalesce(orders.revenue, 0) as revenue
+    coalesce(orders.revenue, 0) as revenue,
+    coalesce(lessons.scored_lessons, 0) as scored_lessons,
+    coalesce(lessons.score_sum, 0) as score_sum
 from activity
 left join sessions on activity.day = sessions.day and activity.user_id = sessions.user_id
 left join lessons on activity.day = lessons.day and activity.user_id = lessons.user_id

@@ -2,8 +2,7 @@
 
 with lessons as (
     select lessons.*
-    from {{ ref('stg_lessons') }} as lessons
-    {{ join_touched('lessons') }}
+    from {{ in_touched_hours(ref('stg_lessons'), 'lessons') }}
 )
 
 select

@@ -2,8 +2,7 @@
 
 with transactions as (
     select transactions.*
-    from {{ ref('stg_transactions') }} as transactions
-    {{ join_touched('transactions') }}
+    from {{ in_touched_hours(ref('stg_transactions'), 'transactions') }}
 )
 
 select

@@ -1,19 +1,35 @@
-{{ config(grain='day', key=['metric', 'segment', 'day'], reach_hours=1, tide_indexes=[['day']]) }}
+-- depends_on: {{ ref('int_values_daily') }}
+{{ config(grain='day', key=['metric', 'segment', 'day'], tide_indexes=[['day']]) }}
 
 with touched as (
-    select day as bucket, starts_at, ends_at
+    select 'day' as grain, day as start_date, day + 1 as end_date
     from {{ source('ops', 'touched_days') }}
 ),
 
-metric_rows as (
-    {{ metric_rows('day') }}
+measures as (
+    select measure, segment, day, value
+    from {{ ref('int_measures_daily') }}
+    where day in (select start_date from touched)
+    union all
+    select measure, segment, day, count(*)
+    from {{ ref('int_entities_daily') }}
+    where day in (select start_date from touched)
+    group by measure, segment, day
+),
+
+figures as (
+    {{ figures('measures', 'day') }}
+    union all
+    select metric, segment, start_date, value
+    from ({{ percentile_figures('touched') }}) as percentiles
 )
 
 select
     metric,
     segment,
-    bucket as day,
+    day,
     value,
-    {{ is_final("(bucket + 1)::timestamp at time zone (select timezone from ops.tenant)") }} as is_final,
+    {{ is_final("(day + 1)::timestamp at time zone (select timezone from ops.tenant)") }} as is_final,
     ops.build_setting('up_to') as load_id
-from metric_rows
+from figures
+where value is not null

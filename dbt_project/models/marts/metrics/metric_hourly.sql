@@ -1,19 +1,37 @@
-{{ config(grain='hour', key=['metric', 'segment', 'hour'], settles=true, reach_hours=1, tide_indexes=[['hour']]) }}
+{{ config(grain='hour', key=['metric', 'segment', 'hour'], settles=true, tide_indexes=[['hour']]) }}
 
 with touched as (
-    select hour as bucket, hour as starts_at, hour + interval '1 hour' as ends_at
-    from {{ source('ops', 'touched_or_settled') }}
+    select hour from {{ source('ops', 'touched_or_settled') }}
 ),
 
-metric_rows as (
-    {{ metric_rows('hour') }}
+measures as (
+    select measures.*
+    from {{ ref('int_measures_hourly') }} as measures
+    join touched on measures.hour = touched.hour
+),
+
+observed as (
+    select observed.hour, observed.measure, observed.segment, unnested.value
+    from {{ ref('int_values_hourly') }} as observed
+    join touched on observed.hour = touched.hour
+    cross join unnest(observed.observed) as unnested (value)
+),
+
+figures as (
+    {{ figures('measures', 'hour') }}
+    union all
+    select metric, segment, hour, (percentile_cont(percentile) within group (order by value))::numeric
+    from observed
+    join {{ percentiles() }} using (measure)
+    group by metric, segment, hour, percentile
 )
 
 select
     metric,
     segment,
-    bucket as hour,
+    hour,
     value,
-    {{ is_final("bucket + interval '1 hour'") }} as is_final,
+    {{ is_final("hour + interval '1 hour'") }} as is_final,
     ops.build_setting('up_to') as load_id
-from metric_rows
+from figures
+where value is not null

@@ -2,8 +2,7 @@
 
 with rooms as (
     select rooms.*
-    from {{ ref('stg_room_events') }} as rooms
-    {{ join_touched('rooms') }}
+    from {{ in_touched_hours(ref('stg_room_events'), 'rooms') }}
 )
 
 select

@@ -2,8 +2,7 @@
 
 with requests as (
     select requests.*
-    from {{ ref('stg_requests') }} as requests
-    {{ join_touched('requests') }}
+    from {{ in_touched_hours(ref('stg_requests'), 'requests') }}
 )
 
 select

@@ -1,0 +1,1 @@
+select metric, segment, minute, value from {{ ref('views_metric_minutes') }}

@@ -1,0 +1,19 @@
+{{ config(grain='hour', key=['hour', 'content_id']) }}
+
+with content as (
+    select content.*
+    from {{ in_touched_hours(ref('stg_content_events'), 'content') }}
+)
+
+select
+    hour,
+    content_id,
+    max(category) as category,
+    count(*) filter (where event_type = 'content_viewed') as views,
+    count(*) filter (where event_type = 'content_started') as starts,
+    count(*) filter (where event_type = 'content_completed') as completions,
+    count(rating) as ratings,
+    coalesce(sum(rating), 0) as rating_sum
+from content
+where content_id is not null
+group by 1, 2
