@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 from orchestration.errors import TidemarkError
 from orchestration.settings import settings
 
-LIBRARIES = ("numpy", "pandas", "prophet", "scikit-learn")
+LIBRARIES = ("lightgbm", "numpy", "pandas", "prophet", "scikit-learn", "statsforecast")
 _COLUMNS = "model_id, name, version, stage, metrics, load_id, data_hash, parameters, libraries, artefact, sha256, hmac"
 
 

@@ -1,4 +1,7 @@
-"""Forecasts: what they promise for good, short, broken and real series."""
+"""Forecasts: what they promise for good, short, broken and zoned series."""
+
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -30,7 +33,7 @@ def test_a_weekly_rhythm_is_continued_within_its_noise():
 
 
 def test_the_same_data_gives_the_same_bytes():
-    series = daily(weekly_rhythm(60))
+    series = pd.concat([daily(weekly_rhythm(60, seed), f"s{seed}") for seed in range(3)])
     first, second = (forecast.forecast(series, 7, "D").to_csv() for _ in range(2))
     assert first == second
 
@@ -54,7 +57,8 @@ def test_intervals_hold_what_they_claim_over_many_series():
 
 def test_a_series_never_negative_is_never_forecast_below_zero():
     random = np.random.default_rng(5)
-    told = forecast.forecast(daily(random.poisson(0.7, 80).astype(float)), 14, "D")
+    rare = daily(random.poisson(0.2, 80).astype(float), "rare")
+    told = forecast.forecast(pd.concat([rare, daily(random.poisson(0.7, 80).astype(float))]), 14, "D")
     assert (told[["yhat", "lo_80", "lo_95"]] >= 0).all(axis=None)
     below = forecast.forecast(daily(random.normal(-50, 5, 80)), 14, "D")
     assert (below["yhat"] < 0).all()
@@ -86,6 +90,17 @@ def test_constant_and_zero_series():
     assert zero["yhat"].to_numpy() == pytest.approx(np.zeros(7), abs=1e-9)
 
 
+@pytest.mark.parametrize(("freq", "season", "length"), [("h", 24, 600), ("W", 52, 200), ("MS", 12, 90), ("QE", 4, 40)])
+def test_every_frequency_is_continued(freq, season, length):
+    random = np.random.default_rng(1)
+    turn = 2 * np.pi * np.arange(length + season) / season
+    y = 100 + 30 * np.sin(turn) + random.normal(0, 3, len(turn))
+    ds = pd.date_range("2020-01-01", periods=length, freq=freq)
+    told = forecast.forecast(pd.DataFrame({"unique_id": "s", "ds": ds, "y": y[:length]}), season, freq)
+    assert np.abs(told["yhat"] - y[length:]).mean() < 6
+    assert told["ds"].iloc[0] == pd.date_range(ds[-1], periods=2, freq=freq)[1]
+
+
 @pytest.mark.parametrize(
     ("y", "ds", "says"),
     [
@@ -93,7 +108,7 @@ def test_constant_and_zero_series():
         ([1.0, 1e300, 2.0], None, "beyond"),
         ([1.0, 2.0, 3.0], ["2025-01-01", "2025-01-02", "9999-01-01"], "outside"),
         ([1.0, 2.0, 3.0], ["2025-01-01", "2025-01-01", "2025-01-02"], "twice"),
-        ([1.0, 2.0, 3.0], ["2025-01-01", "2025-01-02 05:00", "2025-01-03"], "no steps"),
+        ([1.0, 2.0, 3.0], ["2025-01-01", "2025-01-02", "2025-01-03 05:00"], "no steps"),
         ([1.0, np.nan, np.nan], None, "at least two"),
     ],
 )
@@ -103,46 +118,38 @@ def test_what_cannot_be_forecast_is_refused_in_a_sentence(y, ds, says):
         forecast.forecast(pd.DataFrame({"unique_id": "s", "ds": times, "y": y}), 3, "D")
 
 
-def test_time_zones_and_unknown_frequencies_are_refused():
-    zoned = daily(weekly_rhythm(30)).assign(ds=pd.date_range("2025-01-01", periods=30, tz="Europe/Berlin"))
-    with pytest.raises(ValueError, match="time zone"):
-        forecast.forecast(zoned, 3, "D")
+def test_unknown_frequencies_and_empty_horizons_are_refused():
     with pytest.raises(ValueError, match="not known"):
         forecast.forecast(daily(weekly_rhythm(30)), 3, "2D")
     with pytest.raises(ValueError, match="at least one step"):
         forecast.forecast(daily(weekly_rhythm(30)), 0, "D")
 
 
-def test_weights_follow_the_cube_of_past_errors():
-    trial = forecast._Trial(10, np.array([10.0, 10.0]), {"a": np.array([11.0, 11.0]), "b": np.array([12.0, 12.0])})
-    weights = forecast._weigh([trial], ["a", "b"])
-    assert weights == pytest.approx({"a": 8 / 9, "b": 1 / 9})  # errors 1 and 2: 1 to 1/8
-    assert forecast._weigh([], ["a", "b"]) == {"a": 0.5, "b": 0.5}
+@pytest.mark.parametrize(("last", "hours"), [("2025-03-29 23:00", 23), ("2025-10-25 23:00", 25)])
+def test_a_day_of_23_or_25_hours_follows_the_clock_on_the_wall(last, hours):
+    """Load depends on the local hour, before and after the change of clocks; the forecast's hours are real ones."""
+    ds = pd.date_range(end=pd.Timestamp(last, tz="Europe/Berlin"), periods=24 * 40, freq="h")
+    ahead = pd.date_range(ds[-1], periods=49, freq="h")[1:]
+
+    def load(moments: pd.DatetimeIndex) -> np.ndarray:
+        return 100.0 + 10.0 * moments.hour.to_numpy() + 0.01 * np.sin(np.arange(len(moments)))
+
+    told = forecast.forecast(pd.DataFrame({"unique_id": "s", "ds": ds, "y": load(ds)}), 48, "h")
+    assert told["ds"].tolist() == list(ahead)
+    assert (told["ds"].dt.date == ahead[0].date()).sum() == hours
+    assert np.abs(told["yhat"] - load(ahead)).max() < 5
 
 
-def test_a_past_origin_knows_nothing_of_what_came_after_it():
-    """Changing the last window's truth changes its scores, and no score of the window before."""
-    y = weekly_rhythm(120)
-    series, changed = daily(y), daily(np.concatenate([y[:106], y[106:] + 1000]))
-    many, others = forecast._split(series, "D"), forecast._split(changed, "D")
-    trials, other = (forecast._all_trials(some, 14, 6)["s"] for some in (many, others))
-    for before, after in zip(trials, other, strict=True):
-        for name in before.predicted:
-            np.testing.assert_array_equal(before.predicted[name], after.predicted[name])
-    known = forecast._known_before(trials, trials[0].origin)
-    known_other = forecast._known_before(other, other[0].origin)
-    assert forecast._weigh(known, forecast.ROSTER) == forecast._weigh(known_other, forecast.ROSTER)
+def test_a_history_across_a_change_of_clocks_has_no_double_or_missing_hour():
+    parts = []
+    for name, begin in (("spring", "2025-03-18"), ("autumn", "2025-10-14")):
+        ds = pd.date_range(begin, periods=24 * 21, freq="h", tz="Europe/Berlin")
+        parts.append(pd.DataFrame({"unique_id": name, "ds": ds, "y": 50.0 + ds.hour.to_numpy()}))
+    told = forecast.forecast(pd.concat(parts), 24, "h")
+    assert told["yhat"].to_numpy() == pytest.approx(50.0 + told["ds"].dt.hour.to_numpy(), abs=1)
 
 
-def test_on_real_series_the_combination_earns_its_place(data):
-    """Cash machines (6 of NN5) and Prophet's own examples: never 2 % worse than Prophet, better than the baseline."""
-    polars = pytest.importorskip("polars")
-    cash = polars.read_parquet(data / "nn5-daily" / "nn5_daily.parquet").to_dict(as_series=False)
-    cash = pd.DataFrame(cash)
-    some = cash[cash["unique_id"].isin(cash["unique_id"].unique()[::10])]
-    air = pd.read_csv(data / "prophet-examples" / "example_air_passengers.csv.gz").assign(unique_id="air")
-    shop = pd.read_csv(data / "prophet-examples" / "example_retail_sales.csv.gz").assign(unique_id="shop")
-    for series, horizon, freq, windows in ((some, 56, "D", 1), (pd.concat([air, shop]), 12, "MS", 3)):
-        scored = forecast.backtest(series, horizon, freq, windows).groupby("model")["mase"].mean()
-        assert scored[forecast.COMBINATION] <= 1.02 * scored["Prophet"]
-        assert scored[forecast.COMBINATION] < scored[forecast.BASELINE]
+def test_importing_ml_brings_no_heavy_library():
+    heavy = "prophet", "sklearn", "statsforecast", "lightgbm", "scipy", "holidays"
+    code = f"import sys, ml.forecast; print([name for name in {heavy} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
