@@ -1,6 +1,7 @@
 """The tidemark command: thin, one function a verb. What a verb does is its stage's; how it looks, console.py's."""
 
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -32,6 +33,8 @@ def tidemark(debug: bool) -> None:
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else.")
+of_source = click.option("--source", help="Only what is of this source.")
+for_reason = click.option("--reason", help="Only what was refused for this reason; docs/events.md lists them.")
 
 
 @tidemark.command()
@@ -174,17 +177,17 @@ def quarantine() -> None:
 
 
 @quarantine.command("list")
-@click.option("--source", help="Only those of this source.")
-@click.option("--reason", help="Only those refused for this reason; docs/events.md lists them.")
+@of_source
+@for_reason
 @click.option("--limit", default=20, show_default=True)
 @as_json
 def list_quarantine(source: str | None, reason: str | None, limit: int, as_json: bool) -> None:
     """The newest refused records."""
-    from orchestration.ingest.quarantine import listed
+    from orchestration.ingest.quarantine import Selection, listed
     from orchestration.warehouse import database
 
-    with database.connect(rows=True) as connection:
-        console.show(listed(connection, source, reason, limit), as_json, console.quarantine)
+    with database.connect() as connection:
+        console.show(listed(connection, Selection((), source, reason), limit), as_json, console.quarantine)
 
 
 @quarantine.command()
@@ -195,8 +198,72 @@ def show(quarantine_id: int, as_json: bool) -> None:
     from orchestration.ingest import quarantine
     from orchestration.warehouse import database
 
-    with database.connect(rows=True) as connection:
+    with database.connect() as connection:
         console.show(quarantine.show(connection, quarantine_id), as_json, console.quarantined)
+
+
+@quarantine.command()
+@click.argument("ids", nargs=-1, type=int)
+@of_source
+@for_reason
+@as_json
+def replay(ids: tuple[int, ...], source: str | None, reason: str | None, as_json: bool) -> None:
+    """Load what waits in quarantine, or of that IDS, as if it had been right the first time. Twice is once."""
+    from orchestration.ingest.quarantine import Selection, replay
+
+    done, failed = replay(Selection(ids, source, reason), console.counting())
+    console.show({"replays": done, "failed": failed}, as_json, console.replays)
+    sys.exit(1 if failed else 0)
+
+
+@quarantine.command()
+@click.argument("ids", nargs=-1, type=int)
+@of_source
+@for_reason
+@click.option("--yes", is_flag=True, help="Needed unless IDS are given: whatever matches loses its bytes for good.")
+@as_json
+def drop(ids: tuple[int, ...], source: str | None, reason: str | None, yes: bool, as_json: bool) -> None:
+    """Give up what waits in quarantine: its bytes are deleted, its row stays and says so."""
+    from orchestration.ingest.quarantine import Selection, drop
+    from orchestration.warehouse import database
+
+    if not (ids or yes):
+        raise TidemarkError("Without IDS, all that matches is dropped for good: add --yes to say that you mean it.")
+    with database.connect() as connection:
+        console.show({"dropped": drop(connection, Selection(ids, source, reason))}, as_json, console.dropped)
+
+
+@tidemark.group()
+def retention() -> None:
+    """Raw events past their time: let them go, look at what went, put a day back."""
+
+
+@retention.command()
+@as_json
+def apply(as_json: bool) -> None:
+    """Archive or drop what config/retention.yml no longer keeps; `up` does it every night."""
+    from orchestration.privacy import retention
+
+    console.show(retention.apply(), as_json, console.retention_applied)
+
+
+@retention.command("list")
+@as_json
+def list_expired(as_json: bool) -> None:
+    """What is kept, and the days whose events were archived or dropped."""
+    from orchestration.privacy import retention
+
+    console.show(retention.listed(), as_json, console.retention)
+
+
+@retention.command()
+@click.argument("day", type=click.DateTime(["%Y-%m-%d"]))
+@as_json
+def restore(day: datetime, as_json: bool) -> None:
+    """Put the raw events of DAY back from its archive; the next `apply` archives them again."""
+    from orchestration.privacy import retention
+
+    console.show(retention.restore(day.date()), as_json, console.restored)
 
 
 @tidemark.command()

@@ -15,6 +15,7 @@ STEPS = {
     "simulate": "Simulating the sample events",
     "raw__events": "Loading events",
     "staging": "Preparing the staging views",
+    "fast_lane": "Loading, counting and publishing minutes",
     "marts": "Building hourly and daily tables",
     "published": "Publishing",
     "ml__models": "Training models and testing them out of sample",
@@ -187,13 +188,35 @@ def demo(result: dict) -> None:
     _out.print("[bold]Next:[/bold]  ./tidemark up     the Dagster UI      ./tidemark status")
 
 
+def _freshness(freshness: dict) -> None:
+    if freshness["loads"]:
+        stages = (f"{stage} {freshness[stage]['p50']:.1f} / {freshness[stage]['p99']:.1f} s"
+                  for stage in ("loaded", "aggregated", "visible") if freshness[stage]["p50"] is not None)  # fmt: skip
+        _out.print(f"[bold]Fast lane[/bold]  median / 99th percentile: {', '.join(stages)}")
+    if freshness["held"]:
+        _out.print(f"[red]held[/red]       minutes: {escape(freshness['held'])}", soft_wrap=True)
+
+
+def _schema_changes(changes: list[dict]) -> None:
+    for row in changes:
+        what = escape(f"{row['source']}: {row['field']} of {row['event_type']} {row['detail']}")
+        seen = f"seen {_time(row['first_at'])} to {_time(row['last_at'])}"
+        colour = "red" if row["is_open"] else "dim"
+        _out.print(f"[{colour}]changed[/{colour}]    {what}, {seen}", soft_wrap=True)
+
+
 def status(result: dict) -> None:
     _out.print(f"[bold]Loads[/bold]      {result['loads']['loads']:,}; {_ledger(result['loads'])}", soft_wrap=True)
+    _freshness(result["freshness"])
     _out.print(f"[bold]Gates[/bold]      {_gates(result['gates'])}")
     _held(result["held"])
+    for failure in result["unread"]:
+        why = escape(f"since {_time(failure['since'])}: {failure['sentence']}")
+        _out.print(f"[red]unread[/red]     {why}", soft_wrap=True)
     incidents, outbox = result["incidents"], result["outbox"]
     _out.print(f"[bold]Incidents[/bold]  {incidents['open']} open, {incidents['resolved']} resolved")
     _out.print(f"[bold]Messages[/bold]   {_messages(outbox)}")
+    _schema_changes(result["schema_changes"])
     _out.print()
     table = _table("Tide marks", "table", ">load", "built")
     for row in result["tables"]:
@@ -219,9 +242,25 @@ def quarantine(result: list[dict]) -> None:
     if not result:
         _out.print("Nothing is in quarantine.")
     for row in result:
-        replayed = f"  replayed {_time(row['replayed_at'])}" if row["replayed_at"] else ""
-        _out.print(f"{row['quarantine_id']:>4}  {escape(row['source'])}  [red]{row['reason']}[/red]{replayed}")
+        fates = {"replayed": row["replayed_at"], "dropped": row["dropped_at"]}
+        fate = "".join(f"  {name} {_time(moment)}" for name, moment in fates.items() if moment)
+        _out.print(f"{row['quarantine_id']:>4}  {escape(row['source'])}  [red]{row['reason']}[/red]{fate}")
         _out.print(f"      {row['locator']}:{row['position']}  {row['detail']}", soft_wrap=True, markup=False)
+
+
+def replays(result: dict) -> None:
+    for done in result["replays"]:
+        load = f"load {done.load_id}" if done.load_id else "no load"
+        counts = f"{done.loaded:,} loaded, {done.duplicate:,} duplicate, {done.refused:,} refused again"
+        _out.print(f"{escape(done.source)}: {load}; {counts}", soft_wrap=True)
+    if not result["replays"] and not result["failed"]:
+        _out.print("Nothing waits in quarantine.")
+    for sentence in result["failed"]:
+        say(f"tidemark: {sentence}")
+
+
+def dropped(result: dict) -> None:
+    _out.print(f"{result['dropped']:,} dropped.")
 
 
 def checks(result: list[dict]) -> None:
@@ -247,3 +286,33 @@ def quarantined(record: dict) -> None:
     for name, value in record.items():
         shown = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
         _out.print(f"[bold]{name:14}[/bold] {escape(str(shown))}", soft_wrap=True)
+
+
+def retention_applied(done) -> None:
+    if done.as_of is None:
+        _out.print("No event is complete yet: nothing can be past its time.")
+        return
+    for day in done.expired:
+        _out.print(f"{day['day']}: {day['rows']:,} events {_fate(day['archive'])}", soft_wrap=True)
+    for day, reason in done.waiting.items():
+        _out.print(f"{day}: [red]waits[/red], {reason}", soft_wrap=True)
+    if not done.expired and not done.waiting:
+        _out.print(f"Nothing is past its time as of {_time(done.as_of)}.")
+
+
+def retention(result: dict) -> None:
+    if result["as_of"]:
+        _out.print(f"Raw events are kept for {result['keep']} before {_time(result['as_of'])}, then: {result['then']}.")
+        _out.print(f"Stored are those of {result['first_day']} to {result['last_day']}.")
+    for row in result["expired"]:
+        _out.print(f"{row['day']}  {_time(row['expired_at'])}  {row['rows']:>12,} events {_fate(row['archive'])}")
+    if not result["expired"]:
+        _out.print("No day has expired.")
+
+
+def _fate(archive: str | None) -> str:
+    return f"archived in {archive}" if archive else "dropped"
+
+
+def restored(manifest: dict) -> None:
+    _out.print(f"{manifest['day']}: {manifest['rows']:,} events are back, as they were (digest {manifest['digest']})")

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from orchestration import jobs, progress
+from orchestration import fast, jobs, progress
 from orchestration.alerts import assets as alerts
 from orchestration.alerts import jobs as alert_jobs
 from orchestration.alerts import sensors as alert_sensors
@@ -15,16 +15,32 @@ from orchestration.outbox import sensors as outbox_sensors
 from orchestration.predict import assets as predict
 from orchestration.predict import jobs as predict_jobs
 from orchestration.predict import schedules as predict_schedules
+from orchestration.privacy import jobs as privacy_jobs
+from orchestration.privacy import schedules as privacy_schedules
 from orchestration.reports import jobs as report_jobs
 from orchestration.reports import schedules as report_schedules
 from orchestration.transform import assets as transform
 
 defs = dg.Definitions(
-    assets=[*ingest.assets, *transform.assets, *predict.assets, *alerts.assets],
+    assets=[*ingest.assets, *transform.assets, *fast.assets, *predict.assets, *alerts.assets],
     asset_checks=gates.asset_checks,
-    jobs=[*ingest_jobs.jobs, *jobs.jobs, *predict_jobs.jobs, *alert_jobs.jobs, *report_jobs.jobs, *outbox_jobs.jobs],
-    schedules=[*jobs.schedules, *predict_schedules.schedules, *report_schedules.schedules],
-    sensors=[*arrivals.sensors, *alert_sensors.sensors, *outbox_sensors.sensors],
+    jobs=[
+        *ingest_jobs.jobs,
+        *jobs.jobs,
+        *fast.jobs,
+        *predict_jobs.jobs,
+        *alert_jobs.jobs,
+        *report_jobs.jobs,
+        *outbox_jobs.jobs,
+        *privacy_jobs.jobs,
+    ],
+    schedules=[
+        *jobs.schedules,
+        *predict_schedules.schedules,
+        *report_schedules.schedules,
+        *privacy_schedules.schedules,
+    ],
+    sensors=[*arrivals.sensors, *fast.sensors, *alert_sensors.sensors, *outbox_sensors.sensors],
     loggers={"progress": progress.progress},
     # One process a run: a process a step would cost two seconds a step, and the steps are light.
     executor=dg.in_process_executor,

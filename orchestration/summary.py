@@ -49,6 +49,7 @@ def status(connection: psycopg.Connection) -> dict:
     """The whole state: loads, tables, gates, models, incidents and messages."""
     return {
         "loads": loads(connection),
+        "freshness": freshness(connection),
         "newest_loads": connection.execute(
             "select load_id, source, locator, received, loaded, duplicate, quarantined, suppressed, committed_at "
             "from raw.loads order by load_id desc limit 5"
@@ -58,6 +59,8 @@ def status(connection: psycopg.Connection) -> dict:
         ).fetchall(),
         "gates": gates(connection),
         "held": held(connection),
+        "unread": unread(connection),
+        "schema_changes": schema_changes(connection),
         "models": models(connection),
         "incidents": incidents(connection),
         "outbox": outbox(connection),
@@ -76,6 +79,41 @@ def loads(connection: psycopg.Connection, after: int = 0) -> dict:
     ).fetchone()
 
 
+def freshness(connection: psycopg.Connection) -> dict:
+    """Seconds from receiving an event to each stage of the fast lane, over the loads of its newest hour.
+
+    `loaded`, `aggregated` and `visible` have `p50` and `p99` over events, None without loads; `held` is the sentence
+    that says why minutes are not published now, and what is not visible yet has no part in `visible`.
+    """
+    stages = ("loaded", "aggregated", "visible")
+    rows = connection.execute(
+        """with recent as (
+               select * from ops.load_stamps
+               where loaded_at > (select max(loaded_at) from ops.load_stamps) - interval '1 hour'
+           ),
+           ranked as (
+               select stage, seconds,
+                   sum(events) over (partition by stage order by seconds) as upto,
+                   sum(events) over (partition by stage) as total
+               from recent
+               cross join lateral (
+                   values ('loaded', loaded_at), ('aggregated', aggregated_at), ('visible', visible_at)
+               ) as stages (stage, moment)
+               cross join lateral (select extract(epoch from moment - received_at)::double precision as seconds) as took
+               where moment is not null
+           )
+           select stage, min(seconds) filter (where upto >= 0.5 * total) as p50,
+               min(seconds) filter (where upto >= 0.99 * total) as p99
+           from ranked group by stage"""
+    ).fetchall()
+    took = {row["stage"]: {"p50": row["p50"], "p99": row["p99"]} for row in rows}
+    newest = connection.execute(
+        """select count(*) as loads, (select sentence from ops.held_minutes) as held from ops.load_stamps
+           where loaded_at > (select max(loaded_at) from ops.load_stamps) - interval '1 hour'"""
+    ).fetchone()
+    return newest | {stage: took.get(stage, {"p50": None, "p99": None}) for stage in stages}
+
+
 def gates(connection: psycopg.Connection, run_id: str | None = None) -> dict:
     """How many gates passed, warned and failed: in one run, or in the newest verdict on each table."""
     rows = connection.execute(
@@ -90,6 +128,20 @@ def gates(connection: psycopg.Connection, run_id: str | None = None) -> dict:
 def held(connection: psycopg.Connection) -> list[dict]:
     """The tables behind a failed gate, since when and why."""
     return connection.execute("select table_name, since, load_id, sentence from ops.held_tables order by 1").fetchall()
+
+
+def schema_changes(connection: psycopg.Connection) -> list[dict]:
+    """The ten newest changes in what events are made of, those that still stand out first."""
+    return connection.execute(
+        """select source, event_type, field, change, detail, first_at, last_at, load_id, is_open
+           from ops.schema_changes order by is_open desc, load_id desc, source, event_type, field limit 10"""
+    ).fetchall()
+
+
+def unread(connection: psycopg.Connection) -> list[dict]:
+    """What cannot be read of the sources that are looked at, since when and why."""
+    query = "select source, locator, since, sentence from ops.source_failures order by since, locator"
+    return connection.execute(query).fetchall()
 
 
 def models(connection: psycopg.Connection) -> list[dict]:

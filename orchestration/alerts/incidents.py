@@ -11,8 +11,26 @@ from psycopg.types.json import Jsonb
 from orchestration.alerts import notifications, series
 from orchestration.alerts.evaluation import Reading, State, Transition, walk
 from orchestration.alerts.rules import breaches, check_metrics, covers, fingerprint
-from orchestration.settings import Alerts, GateRule, MetricRule, Rule, ThresholdRule, tenant
+from orchestration.settings import Alerts, MetricRule, Rule, StandingRule, ThresholdRule, tenant
 from orchestration.warehouse import outbox
+
+# What a rule of a kind finds wrong now: what it is about, the hour of event time in which it began where there is one,
+# since when it is known, and a sentence.
+_STANDING = {
+    "gate": """
+        select table_name as segment, null::timestamptz as hour, since,
+            coalesce(sentence, 'Its gate failed without naming an expectation.') as sentence
+        from ops.held_tables""",
+    "schema": """
+        select distinct on (segment) segment, ops.hour_of(changed_at, ops.timezone()) as hour, changed_at as since,
+            source || ': ' || field || ' of ' || event_type || ' ' || detail as sentence
+        from (
+            select *, concat_ws(' ', source, event_type, field) as segment,
+                case when change = 'vanished' then last_at else first_at end as changed_at
+            from ops.schema_changes where is_open
+        ) as changes
+        order by segment, load_id desc, change""",
+}
 
 _LOCK = 7_461_003  # 7_461_001 is held by migrations, 7_461_002 by loads
 
@@ -65,8 +83,8 @@ def recent_incidents(connection: psycopg.Connection, limit: int = 20) -> list[di
 def _follow(
     connection: psycopg.Connection, name: str, rule: Rule, metrics: dict[str, dict], as_of: datetime | None
 ) -> Iterator[tuple[int, bool]]:
-    if isinstance(rule, GateRule):
-        yield from _follow_gates(connection, name, rule, as_of)
+    if isinstance(rule, StandingRule):
+        yield from _follow_standing(connection, name, rule, as_of)
     elif as_of:
         for segment, readings in series.unread(connection, name, rule, as_of):
             if readings:
@@ -88,29 +106,29 @@ def _follow_series(
     _save_state(connection, cause, readings[-1].hour, state)
 
 
-def _follow_gates(
-    connection: psycopg.Connection, name: str, rule: GateRule, as_of: datetime | None
+def _follow_standing(
+    connection: psycopg.Connection, name: str, rule: StandingRule, as_of: datetime | None
 ) -> Iterator[tuple[int, bool]]:
-    """One data incident for each table that is held back, until it passes."""
-    held = {fingerprint(name, row["table_name"]): row for row in connection.execute("select * from ops.held_tables")}
+    """One data incident for each thing that is wrong now, until it no longer is."""
+    standing = {fingerprint(name, row["segment"]): row for row in connection.execute(_STANDING[rule.kind])}
     known = {incident["fingerprint"] for incident in open_incidents(connection) if incident["rule"] == name}
-    for cause in sorted(held.keys() - known):
-        row = held[cause]
+    for cause in sorted(standing.keys() - known):
+        row = standing[cause]
         yield (
             _open(
                 connection,
                 rule=name,
                 fingerprint=cause,
-                metric="gate",
-                segment=row["table_name"],
+                metric=rule.kind,
+                segment=row["segment"],
                 severity=rule.severity,
-                opened_hour=as_of or row["since"],
+                opened_hour=row["hour"] or as_of or row["since"],
                 value=None,
-                detail=row["sentence"] or "Its gate failed without naming an expectation.",
+                detail=row["sentence"],
             ),
             True,
         )
-    for cause in sorted(known - held.keys()):
+    for cause in sorted(known - standing.keys()):
         yield _resolve(connection, cause, as_of), False
 
 
@@ -120,7 +138,7 @@ def _close_unwatched(connection: psycopg.Connection, config: Alerts, as_of: date
     for incident in open_incidents(connection):
         rule = config.rules.get(incident["rule"])
         is_watched = isinstance(rule, MetricRule) and covers(rule, incident["metric"], incident["segment"])
-        if not is_watched and not (isinstance(rule, GateRule) and incident["metric"] == "gate"):
+        if not is_watched and not (isinstance(rule, StandingRule) and incident["metric"] == rule.kind):
             unwatched.append(_resolve(connection, incident["fingerprint"], as_of))
     return unwatched
 
@@ -191,7 +209,7 @@ def _notify_opening(
     """Queue the mail about an incident that opened, unless it belongs to the past, as in a backfill."""
     incident = _read(connection, incident_id)
     if (
-        incident["metric"] != "gate"
+        not isinstance(config.rules[incident["rule"]], StandingRule)
         and (incident["resolved_hour"] or incident["walked_to"]) < as_of - config.notify_within
     ):
         return False

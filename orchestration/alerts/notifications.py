@@ -61,6 +61,8 @@ def quantity(value: float, unit: str, currency: str) -> str:
 def _headline(incident: dict, metric: dict | None, tenant: Tenant) -> str:
     if incident["metric"] == "gate":
         return f"{incident['segment']} is held back by its gate"
+    if incident["metric"] == "schema":
+        return f"Events have changed: {incident['segment']}"
     value = quantity(incident["value"], metric["unit"], _currency(incident, tenant))
     return f"{_series(incident)} at {value}, {_comparison(incident, metric['unit'], tenant)}"
 
@@ -85,6 +87,8 @@ def _comparison(incident: dict, unit: str, tenant: Tenant) -> str:
 def _ending(incident: dict, tenant: Tenant) -> str:
     if incident["metric"] == "gate":
         return "The table is no longer held back."
+    if incident["metric"] == "schema":
+        return "The change is undone, or has stood for a week: it is taken as how things are."
     return f"It is over since {_time(incident['resolved_hour'], tenant)}."
 
 

@@ -181,6 +181,27 @@ def test_a_failing_gate_opens_one_data_incident_per_table_until_it_passes(publis
     ]  # fmt: skip
 
 
+def test_a_changed_field_opens_one_incident_until_it_is_as_it_was(published):
+    rules = config(schema={"kind": "schema", "recipients": OPS})
+    published.connection.execute(
+        """insert into raw.loads (load_id, source, locator, checksum, received, loaded, duplicate, quarantined,
+                                  suppressed, started_at)
+           select load_id, 'app', 'x', load_id::text, 0, 0, 0, 0, 0, now() from generate_series(1, 2) as load_id;
+           insert into raw.fields values
+               ('app', 'made', '', 'object', 50, 50, 0, '2026-03-02', '2026-03-03 10:30Z', 1, 2),
+               ('app', 'made', 'size', 'number', 49, 50, 1, '2026-03-02', '2026-03-03 10:00Z', 1, 1),
+               ('app', 'made', 'size', 'string', 1, 1, 0, '2026-03-03 10:30Z', '2026-03-03 10:30Z', 2, 2)"""
+    )
+    assert evaluate(published.connection, rules) == Evaluation(opened=1, resolved=0, notified=1)
+    assert evaluate(published.connection, rules) == Evaluation(0, 0, 0)
+    [incident] = open_incidents(published.connection)
+    assert (incident["fingerprint"], incident["metric"]) == ("schema|app made size", "schema")
+    assert incident["detail"] == "app: size of made is string, and was number"
+    assert incident["opened_hour"].isoformat() == "2026-03-03T10:00:00+00:00"
+    published.connection.execute("update raw.fields set absent = 1000 where type = 'string'")
+    assert evaluate(published.connection, rules) == Evaluation(opened=0, resolved=1, notified=1)
+
+
 def test_a_gate_is_told_before_anything_was_published(warehouse):
     with database.connect(rows=True) as connection:
         connection.execute(

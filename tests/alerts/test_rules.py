@@ -3,13 +3,12 @@
 from datetime import UTC, datetime
 
 import pytest
-import yaml
 
 from orchestration import settings
 from orchestration.alerts.evaluation import Reading
 from orchestration.alerts.rules import breaches, check_metrics, covers
 from orchestration.errors import TidemarkError
-from orchestration.settings import ROOT, Alerts, AnomalyRule, MetricRule, ThresholdRule
+from orchestration.settings import Alerts, AnomalyRule, MetricRule, ThresholdRule
 
 HOUR = datetime(2026, 3, 2, tzinfo=UTC)
 BASE = {"metric": "orders", "recipients": ["ops@example.com"]}
@@ -106,10 +105,12 @@ def test_a_wrong_address_is_refused(home, tmp_path, monkeypatch, address):
 
 
 def test_the_shipped_rules_name_metrics_of_the_catalogue(home):
-    catalogue = yaml.safe_load((ROOT / "dbt_project" / "dbt_project.yml").read_text())["vars"]["metrics"]
+    from orchestration.transform.catalogue import metrics
+
+    catalogue = {metric.name: metric for metric in metrics()}
     config = settings.alerts()
     check_metrics(config, catalogue)
-    assert {rule.kind for rule in config.rules.values()} == {"threshold", "anomaly", "gate"}
+    assert {rule.kind for rule in config.rules.values()} == {"threshold", "anomaly", "gate", "schema"}
     for rule in config.rules.values():
         if isinstance(rule, MetricRule) and rule.segment != "all":
-            assert rule.segment.partition("=")[0] in catalogue[rule.metric]["segments"]
+            assert rule.segment.partition("=")[0] in catalogue[rule.metric].segments

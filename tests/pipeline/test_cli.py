@@ -152,6 +152,26 @@ def test_every_verb_has_help_and_says_what_it_is_for():
         pending += [([*path, name], sub) for name, sub in getattr(command, "commands", {}).items()]
 
 
+def test_what_is_in_quarantine_is_replayed_or_dropped_when_meant(warehouse, config):
+    sources = config / "sources.yml"
+    sources.write_text("sources: {native: {contract: strict}}")
+    path = config / "a.jsonl"
+    told = {"occurred_at": "2026-03-01T10:00:00Z", "user_id": "u", "event_type": "lesson_eaten"}
+    path.write_text(json.dumps(told) + "\noops\noops\n")
+    CliRunner().invoke(tidemark, ["ingest", "native", str(path)])
+    sources.write_text("sources: {native: {contract: open}}")
+    first = CliRunner().invoke(tidemark, ["quarantine", "replay", "--json"])
+    (done,) = json.loads(first.stdout)["replays"]
+    assert (done["loaded"], done["refused"], first.exit_code) == (1, 2, 0)
+    again = CliRunner().invoke(tidemark, ["quarantine", "replay"]).stdout
+    assert "no load; 0 loaded, 0 duplicate, 2 refused again" in again
+    assert "add --yes" in refused("quarantine", "drop", "--reason", "invalid_json")
+    assert "1 dropped" in CliRunner().invoke(tidemark, ["quarantine", "drop", "2"]).stdout
+    assert "1 dropped" in CliRunner().invoke(tidemark, ["quarantine", "drop", "--yes"]).stdout
+    fates = CliRunner().invoke(tidemark, ["quarantine", "list"]).stdout
+    assert (fates.count("  replayed 2"), fates.count("  dropped 2")) == (1, 2)
+
+
 @pytest.mark.parametrize("arguments", [["status"], ["alerts", "list"], ["quarantine", "list"], ["doctor"]])
 def test_json_is_one_document_and_nothing_else(warehouse, arguments):
     result = CliRunner().invoke(tidemark, [*arguments, "--json"])

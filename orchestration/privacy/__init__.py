@@ -1,0 +1,1 @@
+"""How long things are kept: what has expired is archived or dropped, and can be restored from its archive."""
