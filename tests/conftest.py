@@ -17,7 +17,7 @@ from orchestration.warehouse import database, server
 DATA = Path(os.environ.get("TIDEMARK_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 IS_NIGHTLY = os.environ.get("TIDEMARK_NIGHTLY") == "1"
-hypothesis.settings.register_profile("quick", deadline=None)
+hypothesis.settings.register_profile("quick", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("nightly", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile("nightly" if IS_NIGHTLY else "quick")
 
