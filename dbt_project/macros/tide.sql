@@ -9,7 +9,11 @@
     A changed definition, be it the table's own or that of something it is built from, computes everything again, but
     for the hours whose raw events are gone: their figures stay.
 
-    grain     'minute', 'hour', 'day', 'week', 'month' or 'period': what says which rows belong to what was touched
+    grain     'minute', 'hour', 'day', 'week', 'month' or 'period': what says which rows belong to what was touched;
+              'entity': a person or thing, whose rows are computed again where a table that they are made of changed
+    entity    of grain 'entity': the column that names the person or thing
+    of        of grain 'entity': the models that it is made of, each of which `tells` this entity
+    tells     the columns whose values are told, where rows changed, to the tables of grain 'entity' made of this one
     key       the columns that identify a row; they become the primary key
     columns   the columns with their types, where the SELECT reads the table itself and so cannot tell before it is there
     settles   whether rows say is_final, and so change when their hour settles
@@ -155,6 +159,7 @@
         'week': "week in (select start_date from ops.touched_periods where grain = 'week')",
         'month': "month in (select month from ops.touched_months)",
         'period': '(grain, start_date) in (select grain, start_date from ops.touched_periods)',
+        'entity': config.get('entity') ~ ' in ' ~ touched_entities(config.get('entity'), config.get('of')) if grain == 'entity',
     }[grain] -%}
     {%- set affected = '(' ~ config.get('affected', touched) ~ ')' -%}
     {{ return('(' ~ affected ~ ' or ' ~ not_frozen() ~ ')' if anew else affected) }}
@@ -173,6 +178,7 @@
             select name, date_trunc(name, day::timestamp)::date
             from ops.frozen_days cross join unnest(array['week', 'month', 'quarter']) as name
         )",
+        'entity': 'true',
     }[config.get('grain')]) }}
 {% endmacro %}
 
@@ -200,6 +206,19 @@
             select hour from fresh where {{ come }}
         {%- endcall -%}
     {%- endif -%}
+    {%- for entity in config.get('tells', []) if not anew -%}
+        {%- call statement('told') -%}
+            insert into ops.changed_entities (load_id, relation, entity, name)
+            select {{ up_to }}, '{{ target.schema }}.{{ target.identifier }}', '{{ entity }}', name
+            from (
+                select {{ entity }} as name from {{ target }} as known where {{ gone }}
+                union
+                select {{ entity }} from fresh where {{ come }}
+            ) as changed
+            where name is not null
+            on conflict do nothing
+        {%- endcall -%}
+    {%- endfor -%}
     {%- if config.get('restates') -%} {{ restate(target, affected, anew, up_to) }} {%- endif -%}
     {%- call statement('delete') -%} delete from {{ target }} as known where {{ gone }} {%- endcall -%}
     {%- call statement('insert') -%}
@@ -235,4 +254,20 @@
         where occurred_at >= touched.hour and occurred_at < touched.hour + interval '1 hour' and hour = touched.hour
         offset 0
     ) as {{ name }}
+{%- endmacro %}
+
+
+{# The people or things to compute, as a subquery of one column named after the entity: those that changed in one of
+   the models, or all where everything is computed anew. #}
+{% macro touched_entities(entity, models) -%}
+    (
+        select name as {{ entity }}
+        from {{ source('ops', 'touched_entities') }}
+        where entity = '{{ entity }}'
+          and relation in ({% for name in models %}'{{ graph.nodes['model.tidemark.' ~ name].schema }}.{{ name }}'{{ ', ' if not loop.last }}{% endfor %})
+        {%- for name in models %}
+        union
+        select {{ entity }}::text from {{ ref(name) }} where ops.build_setting('after') = 0
+        {%- endfor %}
+    )
 {%- endmacro %}

@@ -121,13 +121,15 @@ def stands_at(connection: psycopg.Connection, layer: str, high_mark: int) -> boo
     ).fetchone()[0]
 
 
-def remember_built(connection: psycopg.Connection, layer: str, project: str) -> None:
-    """Write down by which project a layer was built whole."""
+def remember_built(connection: psycopg.Connection, layer: str, project: str, high_mark: int) -> None:
+    """Write down by which project a layer was built whole, and forget what its tables told each other on the way."""
     connection.execute(
         """insert into ops.layers (layer, project) values (%s, %s)
            on conflict (layer) do update set project = excluded.project, built_at = clock_timestamp()""",
         [layer, project],
     )
+    if layer == "marts":
+        connection.execute("delete from ops.changed_entities where load_id <= %s", [high_mark])
 
 
 def nodes() -> dict[str, dict]:
