@@ -208,8 +208,8 @@
     {%- endif -%}
     {%- for entity in config.get('tells', []) if not anew -%}
         {%- call statement('told') -%}
-            insert into ops.changed_entities (load_id, relation, entity, name)
-            select {{ up_to }}, '{{ target.schema }}.{{ target.identifier }}', '{{ entity }}', name
+            insert into ops.changed_entities (load_id, model, entity, name)
+            select {{ up_to }}, '{{ target.identifier }}', '{{ entity }}', name
             from (
                 select {{ entity }} as name from {{ target }} as known where {{ gone }}
                 union
@@ -263,8 +263,7 @@
     (
         select name as {{ entity }}
         from {{ source('ops', 'touched_entities') }}
-        where entity = '{{ entity }}'
-          and relation in ({% for name in models %}'{{ graph.nodes['model.tidemark.' ~ name].schema }}.{{ name }}'{{ ', ' if not loop.last }}{% endfor %})
+        where entity = '{{ entity }}' and model in ('{{ models | join("', '") }}')
         {%- for name in models %}
         union
         select {{ entity }}::text from {{ ref(name) }} where ops.build_setting('after') = 0
