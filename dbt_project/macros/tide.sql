@@ -9,7 +9,7 @@
     A changed definition, be it the table's own or that of something it is built from, computes everything again, but
     for the hours whose raw events are gone: their figures stay.
 
-    grain     'minute', 'hour', 'day', 'week', 'month' or 'period': what says which rows belong to what was touched;
+    grain     'minute', 'hour', 'day', 'week', 'quarter' or 'period': what says which rows belong to what was touched;
               'entity': a person or thing, whose rows are computed again where a table that they are made of changed
     entity    of grain 'entity': the column that names the person or thing
     of        of grain 'entity': the models that it is made of, each of which `tells` this entity
@@ -27,7 +27,7 @@
     {%- set key = config.require('key') -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {{ lock_relation(target) }}
+    {{ stand_still(target) }}
     {%- set known = known_definition(target) -%}
     {%- set definition = definition_of(sql ~ config.require('grain') ~ key ~ config.get('affected', ''), known.parents) -%}
     {%- set anew = known.definition != definition -%}
@@ -66,6 +66,21 @@
     {{ adapter.commit() }}
     {{ return({'relations': [target]}) }}
 {% endmaterialization %}
+
+
+{# One builder of a table at a time, and one snapshot for all that it does: what it deletes follows from the same touched
+   hours as what it writes, whatever other models, gates or runs commit meanwhile. LOCK TABLE takes no snapshot, so the
+   snapshot is that of the moment at which the table is ours. #}
+{% macro stand_still(target) -%}
+    {%- if load_cached_relation(target) -%}
+        {%- call statement('stand_still') -%}
+            set transaction isolation level repeatable read;
+            lock table {{ target }} in share row exclusive mode
+        {%- endcall -%}
+    {%- else -%}
+        {{ lock_relation(target) }}
+    {%- endif -%}
+{%- endmacro %}
 
 
 {# Where the table stands, and where this run takes it; a table never goes back. #}
@@ -157,7 +172,7 @@
         'hour': 'hour in (select hour from ops.' ~ ('touched_or_settled' if config.get('settles') else 'touched') ~ ')',
         'day': 'day in (select day from ops.touched_days)',
         'week': "week in (select start_date from ops.touched_periods where grain = 'week')",
-        'month': "month in (select month from ops.touched_months)",
+        'quarter': "quarter in (select quarter from ops.touched_quarters)",
         'period': '(grain, start_date) in (select grain, start_date from ops.touched_periods)',
         'entity': config.get('entity') ~ ' in ' ~ touched_entities(config.get('entity'), config.get('of')) if grain == 'entity',
     }[grain] -%}
@@ -173,7 +188,7 @@
         'hour': 'ops.day_of(hour, ops.timezone()) not in (select day from ops.frozen_days)',
         'day': 'day not in (select day from ops.frozen_days)',
         'week': "week not in (select date_trunc('week', day::timestamp)::date from ops.frozen_days)",
-        'month': "month not in (select date_trunc('month', day::timestamp)::date from ops.frozen_days)",
+        'quarter': "quarter not in (select date_trunc('quarter', day::timestamp)::date from ops.frozen_days)",
         'period': "(grain, start_date) not in (
             select name, date_trunc(name, day::timestamp)::date
             from ops.frozen_days cross join unnest(array['week', 'month', 'quarter']) as name
@@ -189,6 +204,11 @@
     {%- call statement('main') -%}
         create temporary table fresh on commit drop as
         select {{ list }} from ({{ sql }}) as model
+        {%- if config.get('affected') %} {# of rows found so, the planner expects one #}
+        ;
+        create unique index on fresh ({{ key | join(', ') }});
+        analyze fresh
+        {%- endif %}
     {%- endcall -%}
     {%- set same -%}
         {% for column in key %}fresh.{{ column }} = known.{{ column }} and {% endfor -%}

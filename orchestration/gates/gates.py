@@ -55,7 +55,7 @@ def changed_rows(suite: Suite, after: int, high: int, zone: str) -> str:
         spans, condition = (
             (_day_spans(touched, zone), "true")
             if suite.scope == "days"
-            else (_hour_spans(touched), f"ops.hour_of(occurred_at, '{zone}') = starts_at")
+            else (_hour_spans(touched), f"{_hour(suite, zone)} = starts_at")
         )
         return f"""select {columns} from ({spans}) as spans
                    cross join lateral (
@@ -73,6 +73,13 @@ def changed_rows(suite: Suite, after: int, high: int, zone: str) -> str:
         day = f"date_trunc('week', {day}::timestamp)::date" if suite.time == "week" else day
         touched = f"select {day} from ({touched}) as touched"
     return f"select {columns} from {suite.table} where {suite.time} in ({touched})"
+
+
+def _hour(suite: Suite, zone: str) -> str:
+    if suite.table != "raw.events":
+        return "hour"
+    origin = "(select hour_origin from ops.tenant)"
+    return f"coalesce(date_bin('1 hour', occurred_at, {origin}), ops.hour_of(occurred_at, '{zone}'))"
 
 
 def _hour_spans(touched: str) -> str:

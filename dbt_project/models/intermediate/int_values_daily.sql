@@ -5,7 +5,7 @@ select
     touched.day,
     hourly.measure,
     hourly.segment,
-    ops.bucket_of(unnested.value) as bucket,
+    ops.bucket_of(unnested.value, 40) as bucket,
     count(*) as count,
     array_agg(unnested.value order by unnested.value) as observed
 from {{ ref('int_values_hourly') }} as hourly

@@ -4,7 +4,7 @@ with events as (
 
 -- A join with its one row, where a function would be called for every event.
 tenant as (
-    select timezone from ops.tenant
+    select timezone, hour_origin from ops.tenant
 )
 
 select
@@ -12,7 +12,9 @@ select
     event_id,
     event_type,
     occurred_at,
-    ops.hour_of(occurred_at, tenant.timezone) as hour,
+    coalesce(
+        date_bin('1 hour', occurred_at, tenant.hour_origin), ops.hour_of(occurred_at, tenant.timezone)
+    ) as hour,
     user_id,
     session_id,
     properties,

@@ -20,12 +20,14 @@ with touched as (
     select hour from {{ source('ops', 'touched') }}
 ),
 
+-- Nothing is beside what is touched where everything is computed anew.
 reached as (
     select distinct sessions.user_id, sessions.started_at, sessions.ended_at
     from {{ this }} as sessions
     join touched on tstzrange(sessions.started_at, sessions.ended_at, '[]') && tstzrange(
         touched.hour - interval '30 minutes', touched.hour + interval '90 minutes', '[]'
     )
+    where current_setting('tidemark.after', true) is distinct from '0' or exists (select from ops.expired_days)
 ),
 
 -- What lies in a touched hour, and the rest of the sessions that it may join or split.
@@ -33,13 +35,14 @@ spans as (
     select spans.*
     from {{ ref('int_activity_spans') }} as spans
     join touched on spans.hour = touched.hour
-    union
+    union all
     select spans.*
     from {{ ref('int_activity_spans') }} as spans
     join reached
         on spans.user_id = reached.user_id
         and spans.first_at >= reached.started_at
         and spans.first_at <= reached.ended_at
+    where spans.hour not in (select hour from touched)
 ),
 
 spaced as (

@@ -6,24 +6,41 @@ with touched as (
     from {{ source('ops', 'touched_periods') }}
 ),
 
--- The months of each period, and the days in them that belong to it, as bits.
-months as (
+-- The quarters in which each period lies, and the days in them that belong to it, as bits. A week may lie in two.
+quarters as (
     select
         touched.grain,
         touched.start_date,
-        date_trunc('month', days.day)::date as month,
-        bit_or(set_bit(0::bit(31), extract(day from days.day)::integer - 1, 1)) as days
+        date_trunc('quarter', days.day)::date as quarter,
+        bit_or(ops.day_bit(days.day::date)) as days,
+        count(*) over (partition by touched.grain, touched.start_date) > 1 as is_one_of_two
     from touched
     cross join generate_series(touched.start_date::timestamp, touched.end_date - interval '1 day', '1 day') as days (day)
     group by 1, 2, 3
 ),
 
-entities as (
-    select distinct months.grain, months.start_date, monthly.measure, monthly.segment, monthly.entity
-    from months
-    join {{ ref('int_entities_monthly') }} as monthly
-        on months.month = monthly.month
-        and (months.days & monthly.days) <> 0::bit(31)
+-- How many entities were there on which days: they are told apart no further where a period lies in one quarter.
+patterns as (
+    select entities.quarter, entities.measure, entities.segment, entities.days, count(*) as entities
+    from {{ ref('int_entities_quarterly') }} as entities
+    where entities.quarter in (select quarter from quarters)
+    group by 1, 2, 3, 4
+),
+
+distinct_counts as (
+    select patterns.measure, patterns.segment, quarters.grain, quarters.start_date, sum(patterns.entities) as value
+    from quarters
+    join patterns on quarters.quarter = patterns.quarter and (quarters.days & patterns.days) <> 0::bit(92)
+    where not quarters.is_one_of_two
+    group by 1, 2, 3, 4
+    union all
+    select
+        entities.measure, entities.segment, quarters.grain, quarters.start_date, count(distinct entities.entity) as value
+    from quarters
+    join {{ ref('int_entities_quarterly') }} as entities
+        on quarters.quarter = entities.quarter and (quarters.days & entities.days) <> 0::bit(92)
+    where quarters.is_one_of_two
+    group by 1, 2, 3, 4
 ),
 
 measures as (
@@ -34,9 +51,8 @@ measures as (
         and measures.day < touched.end_date
     group by 1, 2, 3, 4
     union all
-    select measure, segment, grain, start_date, count(*)
-    from entities
-    group by 1, 2, 3, 4
+    select measure, segment, grain, start_date, value
+    from distinct_counts
 ),
 
 figures as (
