@@ -22,7 +22,7 @@ from tests.ingest.conftest import event
 
 STRICT = "{contract: strict}"
 OPEN = "{contract: open, user_id: optional, timezone: UTC}"
-RAW = "raw.events, raw.identities, raw.loads, raw.cursors, raw.quarantine"
+RAW = "raw.events, raw.identities, raw.voids, raw.loads, raw.cursors, raw.quarantine"
 
 
 @pytest.fixture
@@ -292,7 +292,7 @@ a_record = st.fixed_dictionaries(
         "occurred_at": st.sampled_from(
             ["2026-03-01T10:00:00Z", "2026-03-01T09:00:00Z", "2026-03-01T10:00:00", "noon", "2026-03-01T10:30:00Z"]
         ),
-        "event_type": st.sampled_from(["lesson_completed", "lesson_eaten"]),
+        "event_type": st.sampled_from(["lesson_completed", "lesson_eaten", "statement_voided"]),
     },
     optional={
         "event_id": st.sampled_from("ab"),
@@ -316,7 +316,10 @@ def test_a_replay_gives_what_would_have_been_there(
     monkeypatch.setattr(loader, "datetime", Clock)
     paths = []
     for number, records in enumerate(files):
-        lines = [json.dumps(record | {"properties": {"n": [number, n]}}) for n, record in enumerate(records)]
+        lines = [
+            json.dumps(record | {"properties": {"n": [number, n], "statement_id": "ab"[n % 2]}})
+            for n, record in enumerate(records)
+        ]
         paths.append(tmp_path / f"{number}.jsonl")
         paths[-1].write_text("\n".join(lines))
 
@@ -337,7 +340,7 @@ def test_a_replay_gives_what_would_have_been_there(
             """select identity, occurred_at, locator, position
                from raw.identities join raw.loads using (load_id) order by 1"""
         )
-        return events, firsts
+        return events, firsts, query("select source, event_id from ops.voided order by 1, 2")
 
     def waiting() -> set:
         return set(
@@ -361,12 +364,12 @@ def test_a_replay_gives_what_would_have_been_there(
         replay(Selection(reason=reason))
     for path in paths[before:]:
         load(path)
-    hours_before = by_hour(stands()[0])
+    hours_before = by_hour(*stands())
     last = query("select coalesce(max(load_id), 0) from raw.loads")[0][0]
     replay(Selection())
     assert stands() == right
 
-    hours_after = by_hour(stands()[0])
+    hours_after = by_hour(*stands())
     changed = {hour for hour in hours_before | hours_after if hours_before.get(hour) != hours_after.get(hour)}
     assert changed <= {hour for (hour,) in query("select hour from raw.touched_hours where load_id > %s", last)}
     # A duplicate of what gave way left no trace that could be refused now; all else waits for the same reason.
@@ -377,8 +380,10 @@ def test_a_replay_gives_what_would_have_been_there(
     assert all(done.load_id is None for done in replay(Selection())[0])  # a second one has nothing to do
 
 
-def by_hour(events: list[tuple]) -> dict:
+def by_hour(events: list[tuple], _: list[tuple], voided: list[tuple]) -> dict:
+    """What counts, by hour."""
     hours = defaultdict(list)
     for row in events:
-        hours[row[3].replace(minute=0)].append(row)
+        if row[:2] not in voided or row[2] == "statement_voided":
+            hours[row[3].replace(minute=0)].append(row)
     return hours
