@@ -280,7 +280,7 @@ def status(as_json: bool) -> None:
 @tidemark.command()
 @as_json
 def doctor(as_json: bool) -> None:
-    """Check the machine, the configuration, the database and the mail server."""
+    """Check the machine, the configuration, the database, the mail server and the sources."""
     from orchestration import doctor
 
     checks = doctor.examine()

@@ -92,6 +92,16 @@ def ingest(
     return loads
 
 
+def reach(source: str) -> str:
+    """What is there of a source that is looked at; nothing is loaded. Raises TidemarkError when it cannot be read."""
+    with database.connect(autocommit=True) as connection:
+        try:
+            _be_alone(connection, source, wait=False)
+        except SourceBusy:
+            return "is being read now"
+        return sources.reach(source, sources.named(source))
+
+
 def _be_alone(connection: psycopg.Connection, name: str, wait: bool) -> None:
     """Hold the right to read this source until the connection ends."""
     key = [_READING_LOCK, name]

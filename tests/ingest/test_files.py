@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from orchestration.errors import TidemarkError
 from orchestration.ingest.dialects import READERS
-from orchestration.ingest.loader import FilesNotLoaded, SourceBusy, ingest, standing_failures
+from orchestration.ingest.loader import FilesNotLoaded, SourceBusy, ingest, reach, standing_failures
 from orchestration.ingest.sources import files
 from orchestration.settings import sources
 from orchestration.warehouse import database
@@ -388,3 +388,20 @@ def test_storage_that_does_not_answer_is_said_without_its_secret(warehouse, buck
     with pytest.raises(TidemarkError) as caught:
         ingest("lake")
     assert str(caught.value).startswith(f"{folder / 'sources.yml'}:1 needs LAKE_SECRET, which is not set")
+
+
+def test_a_folder_is_reached_when_it_is_there_or_is_yet_to_be_made(warehouse, configure, home, tmp_path, write):
+    mounted = tmp_path / "mounted"
+    configure(f"sources: {{inbox: {{path: inbox}}, share: {{path: {mounted}, pattern: '*.jsonl'}}}}")
+    assert reach("inbox") == f"{home / 'inbox'}: is made at the first look"
+    with pytest.raises(TidemarkError, match=f"{mounted} is no folder that can be read"):
+        reach("share")
+    assert not mounted.exists()
+    for name in ("a.jsonl", "b.txt"):
+        write(f"mounted/{name}", [event(1)])
+    assert reach("share") == f"{mounted}: 1 files"
+
+
+def test_object_storage_is_reached_by_listing_it(warehouse, bucket):
+    bucket("in/a.jsonl", b"")
+    assert reach("lake") == f"s3://{bucket.bucket}/in: 1 files"

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from orchestration.errors import TidemarkError
-from orchestration.ingest.loader import FilesNotLoaded, ingest, standing_failures
+from orchestration.ingest.loader import FilesNotLoaded, ingest, reach, standing_failures
 from orchestration.ingest.sources import http
 from orchestration.settings import settings, sources
 from orchestration.warehouse import database
@@ -252,6 +252,18 @@ def test_a_server_that_is_not_there_is_said_without_the_address_of_the_request(r
     ) as caught:
         ingest("receipts")
     assert "sort_on" not in str(caught.value)
+
+
+def test_it_is_reached_by_asking_for_one_page_once(shop, receipts, query, monkeypatch):
+    shop.sell(*range(35))
+    assert reach("receipts") == f"{receipts}/v3/application/shops/7/receipts answers"
+    assert len(shop.asked) == 1
+    assert query("select count(*) from raw.loads") == [(0,)]
+    reconfigure(f"{receipts}/v3/application", "http://127.0.0.1:9/v3/application")
+    began = time.monotonic()
+    with pytest.raises(TidemarkError, match=r"http://127.0.0.1:9/v3/\S+ cannot be reached \(ConnectionError\)"):
+        reach("receipts")
+    assert time.monotonic() - began < 5
 
 
 # Killed ---------------------------------------------------------------------------------------------------------------

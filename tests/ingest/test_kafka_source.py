@@ -46,6 +46,12 @@ def cursor(query) -> dict:
     return found
 
 
+def test_it_is_reached_without_reading(send, query):
+    send(0, event(0))
+    assert loader.reach(SOURCE) == "the topic events: 4 partitions"
+    assert query("select count(*) from raw.loads") == [(0,)]
+
+
 def test_messages_of_all_partitions_become_events_of_one_load(send, query):
     send(0, event(0), event(1))
     send(2, event(2), event(1))

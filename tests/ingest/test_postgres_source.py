@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from orchestration.errors import TidemarkError
-from orchestration.ingest.loader import FilesNotLoaded, ingest, standing_failures
+from orchestration.ingest.loader import FilesNotLoaded, ingest, reach, standing_failures
 from orchestration.ingest.sources import postgres as postgres_source
 from orchestration.settings import sources
 from orchestration.warehouse import database
@@ -64,6 +64,13 @@ def sell(shop, *names: str, ago: str = "0 s", **columns) -> None:
 
 def stored(query) -> list[str]:
     return [name for (name,) in query("select event_id from raw.events order by event_id")]
+
+
+def test_it_is_reached_where_the_table_has_the_columns_of_its_order(shop):
+    assert reach("orders") == "shop.orders answers"
+    shop.execute("alter table shop.orders drop column updated_at")
+    with pytest.raises(TidemarkError, match="no column 'updated_at'"):
+        reach("orders")
 
 
 def test_rows_become_events_with_every_digit_and_only_new_ones_are_loaded(shop, query):

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from orchestration.errors import TidemarkError
 from orchestration.ingest import loader
 from orchestration.ingest.sources import redis as redis_source
 from orchestration.warehouse import database
@@ -71,6 +72,15 @@ def cursor(query) -> str:
 
 def counts(loads: list[loader.Load]) -> list[tuple]:
     return [(load.received, load.loaded, load.duplicate, load.quarantined) for load in loads]
+
+
+def test_it_is_reached_without_reading(client, query, monkeypatch):
+    add(client, event(0), event(1))
+    assert loader.reach(SOURCE) == "the stream events: 2 entries"
+    assert client.xinfo_groups("events") == []
+    monkeypatch.setenv("REDIS_SOCKET", "/nowhere")
+    with pytest.raises(TidemarkError, match="cannot be read from Redis"):
+        loader.reach(SOURCE)
 
 
 def test_entries_become_events_and_are_acknowledged_after_the_commit(client, query):
