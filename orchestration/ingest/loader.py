@@ -47,7 +47,7 @@ class Load:
     is_repeat: bool = False
 
 
-class FilesNotLoaded(TidemarkError):
+class NotAllLoaded(TidemarkError):
     """Some of a source could not be loaded; `loads` holds the rest, `failures` a sentence for each locator."""
 
     def __init__(self, loads: list[Load], failures: dict[str, str]):
@@ -66,7 +66,7 @@ def ingest(
 
     Directories stand for the files in them. Without `paths`, it is what the source has that was not loaded yet; a file
     that is still being written is left for the next time. Who reads a source like this does so alone: another one
-    waits, or raises SourceBusy. Raises TidemarkError for an unknown source or a missing path, and FilesNotLoaded, after
+    waits, or raises SourceBusy. Raises TidemarkError for an unknown source or a missing path, and NotAllLoaded, after
     all else was loaded, for files that are broken and a source that cannot be read.
     """
     definition = sources.named(source)
@@ -88,7 +88,7 @@ def ingest(
         if paths is None:
             _keep_failures(connection, source, failures)
     if failures:
-        raise FilesNotLoaded(loads, failures)
+        raise NotAllLoaded(loads, failures)
     return loads
 
 

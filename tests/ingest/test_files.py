@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from orchestration.errors import TidemarkError
 from orchestration.ingest.dialects import READERS
-from orchestration.ingest.loader import FilesNotLoaded, SourceBusy, ingest, reach, standing_failures
+from orchestration.ingest.loader import NotAllLoaded, SourceBusy, ingest, reach, standing_failures
 from orchestration.ingest.sources import files
 from orchestration.settings import sources
 from orchestration.warehouse import database
@@ -223,7 +223,7 @@ def test_a_link_that_leads_out_of_the_watched_folder_is_refused_and_one_inside_i
     (inbox("app") / "d.jsonl").symlink_to("../../../elsewhere/secret.jsonl")
     (inbox("app") / "deep").symlink_to(secret.parent)
     (inbox("app") / "dangling.jsonl").symlink_to(tmp_path / "nothing")
-    with pytest.raises(FilesNotLoaded) as caught:
+    with pytest.raises(NotAllLoaded) as caught:
         ingest("app")
     assert counted(caught.value.loads) == [(1, 1, 0, False), (1, 1, 0, True)]
     assert {Path(path).name for path in caught.value.failures} == {"c.jsonl", "d.jsonl"}
@@ -256,7 +256,7 @@ def test_a_file_that_vanishes_or_changes_while_it_is_read_leaves_nothing(warehou
         return found
 
     monkeypatch.setattr(files, "arrival", vanishing)
-    with pytest.raises(FilesNotLoaded, match="cannot be read"):
+    with pytest.raises(NotAllLoaded, match="cannot be read"):
         ingest("app")
     monkeypatch.setattr(files, "arrival", true)
     assert ingest("app") == []
@@ -269,7 +269,7 @@ def test_a_file_that_vanishes_or_changes_while_it_is_read_leaves_nothing(warehou
         return found
 
     monkeypatch.setattr(files, "arrival", rewritten)
-    with pytest.raises(FilesNotLoaded, match="changed while it was read"):
+    with pytest.raises(NotAllLoaded, match="changed while it was read"):
         ingest("app")
     assert query("select count(*) from raw.events") == query("select count(*) from raw.loads") == [(0,)]
     monkeypatch.setattr(files, "arrival", true)
@@ -281,7 +281,7 @@ def test_what_is_broken_stands_in_a_table_since_when_until_it_is_mended(warehous
     put(inbox("app") / "a.jsonl", lines(1))
     since = set()
     for _ in range(2):
-        with pytest.raises(FilesNotLoaded, match="not a whole packed file"):
+        with pytest.raises(NotAllLoaded, match="not a whole packed file"):
             ingest("app")
         with database.connect() as connection:
             (failure,) = standing_failures(connection)
@@ -380,7 +380,7 @@ def test_storage_that_does_not_answer_is_said_without_its_secret(warehouse, buck
     text = "sources: {lake: {path: 's3://b/in', storage: {key: k, secret: '${LAKE_SECRET}', endpoint_url: '%s'}}}"
     configure(text % "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with pytest.raises(FilesNotLoaded, match="s3://b/in cannot be listed") as caught:
+    with pytest.raises(NotAllLoaded, match="s3://b/in cannot be listed") as caught:
         ingest("lake")
     assert "quite-secret" not in str(caught.value) + caplog.text
     folder = configure(text % "http://127.0.0.1:9")

@@ -203,13 +203,13 @@ def test_a_stream_made_anew_is_said_and_not_passed_over(client):
     loader.ingest(SOURCE)
     client.delete("events")
     add(client, event(2), entry="5-1")
-    with pytest.raises(loader.FilesNotLoaded, match="made anew"):
+    with pytest.raises(loader.NotAllLoaded, match="made anew"):
         loader.ingest(SOURCE)
 
 
 def test_a_redis_that_does_not_answer_is_one_sentence_without_its_password(client, monkeypatch):
     monkeypatch.setenv("REDIS_SOCKET", "user:topsecret@/nowhere/redis.sock")
-    with pytest.raises(loader.FilesNotLoaded) as caught:
+    with pytest.raises(loader.NotAllLoaded) as caught:
         loader.ingest(SOURCE)
     (sentence,) = caught.value.failures.values()
     assert "cannot be read from Redis" in sentence and "topsecret" not in sentence

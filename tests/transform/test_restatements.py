@@ -93,6 +93,13 @@ def test_the_cause_is_that_of_the_load(dbt, utc, cause):
     assert {row[1:] for row in restated(utc)} == {(2, 1, cause, 2)}
 
 
+def test_hours_are_touched_for_a_cause(utc):
+    load(utc, [page(1, TEN), page(2, TEN + timedelta(days=9))])
+    utc.execute("select setval('raw.load_ids', 1)")
+    assert marks.touch_hours(utc, TEN, TEN + timedelta(days=1), "contract") == 1
+    assert utc.execute("select source, cause from raw.loads where load_id = 2").fetchone() == ("contract", "contract")
+
+
 def test_of_several_loads_the_one_that_touched_it_is_named_and_an_erasure_before_a_rebuild(dbt, utc):
     settled(utc, dbt)
     load(utc, [page(4, TEN + timedelta(weeks=5, minutes=1))])
