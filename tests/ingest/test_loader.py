@@ -132,7 +132,7 @@ def test_what_cannot_be_found_is_said_in_a_sentence(home, write, warehouse, tmp_
         ingest("native", [tmp_path / "empty"])
 
 
-def test_a_directory_stands_for_its_matching_files_in_order(write, tmp_path):
+def test_a_directory_stands_for_its_matching_files_in_order(warehouse, write, tmp_path):
     for name in (
         "in/b.jsonl",
         "in/a.jsonl.gz",
