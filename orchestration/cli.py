@@ -78,7 +78,7 @@ def ingest(source: str, paths: tuple[Path, ...], as_json: bool) -> None:
 
     try:
         loads, failed = loader.ingest(source, list(paths) or None, progress=console.counting()), []
-    except loader.FilesNotLoaded as error:
+    except loader.NotAllLoaded as error:
         loads, failed = error.loads, list(error.failures.values())
     console.show({"loads": loads, "failed": failed}, as_json, console.loads)
     sys.exit(1 if failed else 0)
@@ -280,7 +280,7 @@ def status(as_json: bool) -> None:
 @tidemark.command()
 @as_json
 def doctor(as_json: bool) -> None:
-    """Check the machine, the configuration, the database and the mail server."""
+    """Check the machine, the configuration, the database, the mail server and the sources."""
     from orchestration import doctor
 
     checks = doctor.examine()

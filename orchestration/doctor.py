@@ -4,9 +4,11 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from orchestration import settings
 from orchestration.errors import TidemarkError
+from orchestration.ingest import loader, sources
 from orchestration.outbox import transports
 from orchestration.warehouse import database
 
@@ -22,6 +24,7 @@ def examine() -> list[dict]:
         "database": _database,
         "mail": _mail,
     }
+    checks |= {f"source {name}": partial(loader.reach, name) for name in _standing()}
     results = []
     for name, check in checks.items():
         try:
@@ -29,6 +32,13 @@ def examine() -> list[dict]:
         except TidemarkError as error:
             results.append({"check": name, "ok": False, "detail": str(error)})
     return results
+
+
+def _standing() -> list[str]:
+    try:
+        return sources.standing()
+    except TidemarkError:
+        return []  # what is wrong with the configuration is said once
 
 
 def _home() -> str:
@@ -40,9 +50,9 @@ def _home() -> str:
 
 
 def _configuration() -> str:
-    who, sources, alerts, reports = settings.tenant(), settings.sources(), settings.alerts(), settings.reports()
+    who, known, alerts, reports = settings.tenant(), settings.sources(), settings.alerts(), settings.reports()
     return (
-        f"{settings.settings().config}: {who.name} in {who.timezone}, {len(sources)} sources, "
+        f"{settings.settings().config}: {who.name} in {who.timezone}, {len(known)} sources, "
         f"{len(alerts.rules)} alert rules, {len(reports)} reports"
     )
 

@@ -5,6 +5,7 @@ import re
 import secrets
 from contextlib import suppress
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
@@ -73,8 +74,11 @@ def settings() -> Settings:
     return Settings()
 
 
+_zones = cache(available_timezones)  # it looks through a folder of hundreds of files
+
+
 def _known_zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _zones():
         raise ValueError(f"{name!r} is not a time zone of the IANA database, such as Europe/Berlin or UTC")
     return name
 

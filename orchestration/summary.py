@@ -12,8 +12,8 @@ def of_run(result) -> dict:
         for event in result.filter_events(lambda event: event.is_step_failure)
     ]
     loaded = [event.materialization.metadata for event in result.get_asset_materialization_events()]
-    not_loaded = [sentence for metadata in loaded if "files not loaded" in metadata
-                  for sentence in metadata["files not loaded"].value]  # fmt: skip
+    not_loaded = [sentence for metadata in loaded if "not loaded" in metadata
+                  for sentence in metadata["not loaded"].value]  # fmt: skip
     with database.connect(rows=True) as connection:
         return {
             "job": result.dagster_run.job_name,

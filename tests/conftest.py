@@ -3,8 +3,10 @@
 With TIDEMARK_NIGHTLY=1, the tests marked `nightly` run too, and hypothesis tries many more examples.
 """
 
+import fcntl
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -67,10 +69,31 @@ def warehouse(postgres, home, monkeypatch) -> str:
     return target
 
 
+@pytest.fixture
+def begin_with(postgres, warehouse) -> Callable[[str, Callable[[], None]], None]:
+    """Fill the fresh warehouse: by what is given in the first test, by a copy of that in those which name the same."""
+
+    def begin_with(name: str, fill: Callable[[], None]) -> None:
+        with psycopg.connect(postgres, autocommit=True) as server:
+            if server.execute("select 1 from pg_database where datname = %s", [name]).fetchone():
+                server.execute(f"drop database {database.WAREHOUSE} with (force)")
+                server.execute(f"create database {database.WAREHOUSE} template {name}")
+            else:
+                fill()
+                query = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
+                server.execute(query, [database.WAREHOUSE])
+                server.execute(f"create database {name} template {database.WAREHOUSE}")
+
+    return begin_with
+
+
 @pytest.fixture(scope="session")
 def parsed_project(tmp_path_factory) -> Path:
-    """A folder in which dbt's project is parsed once for all tests."""
-    return tmp_path_factory.mktemp("dbt")
+    """A folder in which dbt's project is parsed once for all tests, whichever worker runs them."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "dbt"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture
@@ -79,6 +102,9 @@ def dbt(warehouse, parsed_project, monkeypatch):
     from orchestration.transform import project
 
     monkeypatch.setattr(project, "target", lambda: parsed_project)
+    with (parsed_project / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be parsing it
+        project.manifest()
     return project
 
 

@@ -11,7 +11,6 @@ SEASONS_OF_MEDIAN = 8
 LEAST_LONG_SEASONS = 4  # before a longer season is told from chance
 SMOOTHABLE = 24  # the longest season that smoothing carries in its state
 CHANGES_OF_TREND = 12
-UNFIT = ("no model able to be fitted", "tiny datasets")
 WAVES = {24: ((24, 8), (168, 12)), 7: ((7, 3), (365.25, 8)), 52: ((52.18, 6),), 12: ((12, 5),), 4: ((4, 1),)}
 
 Member = Callable[[np.ndarray, int, int], np.ndarray]  # values, season, horizon -> path
@@ -86,13 +85,8 @@ def waves(y: np.ndarray, season: int, horizon: int) -> np.ndarray:
 
 
 def _path(model, y: np.ndarray, horizon: int) -> np.ndarray:
-    """What a model of statsforecast says; nan where none of its kind fits, which it tells by a bare exception."""
-    try:
-        return model.forecast(y=y, h=horizon)["mean"]
-    except Exception as error:
-        if str(error) not in UNFIT:
-            raise
-        return np.full(horizon, np.nan)
+    """What a model of statsforecast says of values that are enough for it."""
+    return model.forecast(y=y, h=horizon)["mean"]
 
 
 def _smoothable(season: int) -> int:
@@ -110,15 +104,16 @@ def _without_long_season(y: np.ndarray, season: int, horizon: int) -> tuple[np.n
     return y - np.resize(np.roll(profile, -begin), len(y)), profile[np.arange(horizon) % long]
 
 
-# Name -> member, and the seasons that it is for; years follow a trend and do not repeat at one level.
-LOCAL: dict[str, tuple[Member, tuple[int, ...]]] = {
-    "SeasonalNaive": (seasonal_naive, (24, 7, 52, 12, 4, 1)),
-    "SeasonalMedian": (seasonal_median, (24, 7)),
-    "ETS": (exponential_smoothing, (7, 52, 12, 4, 1)),
-    "CES": (complex_smoothing, (24, 7, 52, 12, 4, 1)),
-    "Theta": (theta, (24, 7, 52, 12, 4, 1)),
-    "MSTL": (decomposition, (24, 52)),  # where the seasons are too long or too many for smoothing
-    "Waves": (waves, (24, 7, 52, 12, 4)),
+# Name -> member, the seasons that it is for, and the fewest values that it can be fitted to. Years follow a trend and
+# do not repeat at one level.
+LOCAL: dict[str, tuple[Member, tuple[int, ...], int]] = {
+    "SeasonalNaive": (seasonal_naive, (24, 7, 52, 12, 4, 1), 1),
+    "SeasonalMedian": (seasonal_median, (24, 7), 1),
+    "ETS": (exponential_smoothing, (7, 52, 12, 4, 1), 7),
+    "CES": (complex_smoothing, (24, 7, 52, 12, 4, 1), 5),
+    "Theta": (theta, (24, 7, 52, 12, 4, 1), 4),
+    "MSTL": (decomposition, (24, 52), 7),  # where the seasons are too long or too many for smoothing
+    "Waves": (waves, (24, 7, 52, 12, 4), 1),
 }
 
 
@@ -128,7 +123,8 @@ def local_paths(y: np.ndarray, season: int, horizon: int, wanted: Collection[str
     is_exact = np.ptp(newest) == 0 or (len(newest) > season and np.array_equal(newest[season:], newest[:-season]))
     paths = {
         name: np.asarray(member(newest, season, horizon), dtype=float)
-        for name, (member, seasons) in LOCAL.items()
-        if name in wanted and season in seasons and not (is_exact and name != "SeasonalNaive")
+        for name, (member, seasons, least) in LOCAL.items()
+        if name in wanted and season in seasons and len(newest) >= least
+        if name == "SeasonalNaive" or not is_exact
     }
     return {name: path for name, path in paths.items() if np.isfinite(path).all()}

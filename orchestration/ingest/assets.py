@@ -44,7 +44,7 @@ def raw_events(context: dg.AssetExecutionContext, config: Arrivals) -> dg.Materi
             loads += loader.ingest(name, paths, wait=bool(config.source))
         except loader.SourceBusy as busy:
             context.log.info(str(busy))
-        except loader.FilesNotLoaded as error:
+        except loader.NotAllLoaded as error:
             loads += error.loads
             failures += error.failures.values()
     for sentence in failures:
@@ -59,7 +59,7 @@ def raw_events(context: dg.AssetExecutionContext, config: Arrivals) -> dg.Materi
         count: sum(getattr(load, count) for load in fresh)
         for count in ("received", "loaded", "duplicate", "quarantined", "suppressed")
     }
-    metadata = {"loads": len(fresh), **counts, "hours to rebuild": rebuilt, "files not loaded": failures}
+    metadata = {"loads": len(fresh), **counts, "hours to rebuild": rebuilt, "not loaded": failures}
     return dg.MaterializeResult(metadata=metadata, check_results=[_sources_read()])
 
 

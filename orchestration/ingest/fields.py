@@ -17,9 +17,12 @@ _RECORD = """
         where source = %(source)s and event_type = any(%(types)s) group by event_type
     ),
     without as (
-        update raw.fields set arrived = fields.arrived + totals.records, absent = fields.absent + totals.records
+        update raw.fields
+        set arrived = fields.arrived + totals.records,
+            absent = fields.absent + case when fields.last_load_id < %(load)s then totals.records else 0 end
         from totals
         where fields.source = %(source)s and fields.event_type = totals.event_type
+          and fields.first_load_id <= %(load)s
           and not exists (
               select from arrived where (arrived.event_type, arrived.field, arrived.type)
                                         = (fields.event_type, fields.field, fields.type))
@@ -37,14 +40,15 @@ _RECORD = """
     on conflict (source, event_type, field, type) do update
     set carried = stored.carried + excluded.carried,
         arrived = stored.arrived + excluded.arrived,
-        absent = 0,
+        absent = case when stored.last_load_id <= excluded.last_load_id then 0 else stored.absent end,
         first_at = least(stored.first_at, excluded.first_at),
         last_at = greatest(stored.last_at, excluded.last_at),
-        last_load_id = excluded.last_load_id"""
+        first_load_id = least(stored.first_load_id, excluded.first_load_id),
+        last_load_id = greatest(stored.last_load_id, excluded.last_load_id)"""
 
 
 def record(connection: psycopg.Connection, source: str, load_id: int, seen: FieldsSeen) -> None:
-    """Keep which fields the records of a load had; call it in the load's transaction."""
+    """Keep which fields records of a load had; of an earlier load, too, whose records can be read only now."""
     rows = [
         (event_type, path, json_type, one.records, one.first_us, one.last_us)
         for event_type, fields in seen.items()

@@ -47,7 +47,7 @@ class Load:
     is_repeat: bool = False
 
 
-class FilesNotLoaded(TidemarkError):
+class NotAllLoaded(TidemarkError):
     """Some of a source could not be loaded; `loads` holds the rest, `failures` a sentence for each locator."""
 
     def __init__(self, loads: list[Load], failures: dict[str, str]):
@@ -66,7 +66,7 @@ def ingest(
 
     Directories stand for the files in them. Without `paths`, it is what the source has that was not loaded yet; a file
     that is still being written is left for the next time. Who reads a source like this does so alone: another one
-    waits, or raises SourceBusy. Raises TidemarkError for an unknown source or a missing path, and FilesNotLoaded, after
+    waits, or raises SourceBusy. Raises TidemarkError for an unknown source or a missing path, and NotAllLoaded, after
     all else was loaded, for files that are broken and a source that cannot be read.
     """
     definition = sources.named(source)
@@ -88,8 +88,18 @@ def ingest(
         if paths is None:
             _keep_failures(connection, source, failures)
     if failures:
-        raise FilesNotLoaded(loads, failures)
+        raise NotAllLoaded(loads, failures)
     return loads
+
+
+def reach(source: str) -> str:
+    """What is there of a source that is looked at; nothing is loaded. Raises TidemarkError when it cannot be read."""
+    with database.connect(autocommit=True) as connection:
+        try:
+            _be_alone(connection, source, wait=False)
+        except SourceBusy:
+            return "is being read now"
+        return sources.reach(source, sources.named(source))
 
 
 def _be_alone(connection: psycopg.Connection, name: str, wait: bool) -> None:

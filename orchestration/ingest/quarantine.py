@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -14,7 +15,8 @@ from psycopg.types.json import Jsonb
 from orchestration.errors import TidemarkError
 from orchestration.ingest import loader, sources
 from orchestration.ingest.contract import SCHEMA, Batch, BrokenFile, Reason, Refusal
-from orchestration.ingest.dialects import READERS
+from orchestration.ingest.dialects import READERS, parquet_rows
+from orchestration.ingest.fields import record as record_fields
 from orchestration.ingest.personal import opened
 from orchestration.ingest.schemas import judge
 from orchestration.ingest.writer import Origin, Writer, checked, identified
@@ -31,6 +33,13 @@ _COLUMNS = (
     "replayed_at, dropped_at"
 )
 _PENDING = "replayed_at is null and dropped_at is null"
+# Reasons that only the schemas give, or what comes after them.
+_SEEN_BY_SCHEMAS = frozenset(
+    [
+        *(Reason.UNKNOWN_FIELD, Reason.INVALID_VALUE),
+        *(Reason.CONFLICTING_DUPLICATE, Reason.EXPIRED_DAY, Reason.REFUSED_BY_DATABASE),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -141,6 +150,11 @@ class _Waiting:
     detail: str
     bytes: int
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether its fields were recorded before: the schemas saw it, which name what they refuse by its path."""
+        return self.reason in _SEEN_BY_SCHEMAS or self.detail.startswith("properties.")
+
 
 def _replay(
     connection: psycopg.Connection,
@@ -213,13 +227,18 @@ def _replay_chunk(writer: Writer, source: Source, chunk: list[_Waiting]) -> dict
     payloads = _payloads(writer.connection, chunk)
     frame, refusals = _read(payloads, chunk, source)
     events = []
-    for _, group in groupby(enumerate(chunk), key=lambda numbered: numbered[1].load_id):
+    judge = writer.origin.judge
+    of_one = lambda numbered: (numbered[1].load_id, numbered[1].is_recorded)  # noqa: E731
+    for (load_id, is_recorded), group in groupby(sorted(enumerate(chunk), key=of_one), key=of_one):
         indices, records = zip(*group, strict=True)
         places = pl.DataFrame({"index": indices, "place": [record.position for record in records]})
         of_load = frame.join(places, left_on="position", right_on="index", how="inner", maintain_order="left")
         first = records[0]
-        origin = replace(writer.origin, root=first.root, started_at=first.started_at, load_id=first.load_id)
+        origin = replace(writer.origin, root=first.root, started_at=first.started_at, load_id=load_id)
+        judge.seen = {}
         found, refused = checked(of_load.with_columns(position="place").drop("place"), origin)
+        if not is_recorded:
+            record_fields(writer.connection, origin.name, load_id, judge.seen)
         index_of = dict(zip((record.position for record in records), indices, strict=True))
         events.append(found.with_columns(pl.col("place").replace_strict(index_of).alias("position")))
         refusals += [Refusal(index_of[refusal.position], refusal.reason, refusal.detail) for refusal in refused]
@@ -265,7 +284,8 @@ def _read(payloads: list[bytes], chunk: list[_Waiting], source: Source) -> tuple
         alike.setdefault((record.format, _head(payload, record.format)), []).append((index, payload))
     frames, refusals = [pl.DataFrame(schema=dict.fromkeys(SCHEMA, pl.String) | {"position": pl.Int64})], []
     for (form, head), numbered in alike.items():
-        for indices, batches in _read_alike(numbered, head, source.model_copy(update={"format": form})):
+        then = source.model_copy(update={"format": form})
+        for indices, batches in _read_rows(numbered, then) if form == "parquet" else _read_alike(numbered, head, then):
             for batch in batches:
                 found = [indices[position - 1] for position in batch.frame["position"]]
                 frames.append(batch.frame.with_columns(pl.Series("position", found, dtype=pl.Int64)))
@@ -279,7 +299,9 @@ def _read(payloads: list[bytes], chunk: list[_Waiting], source: Source) -> tuple
 
 
 def _head(payload: bytes, form: str) -> bytes:
-    """What a payload has in common with its neighbours, and a reader wants once: the header line of a CSV file."""
+    """What payloads that are read in one go have in common: the header line of a CSV file, a Parquet file's schema."""
+    if form == "parquet":
+        return parquet_rows.schema_of(payload)
     return payload[: payload.find(b"\n") + 1] if form == "csv" else b""
 
 
@@ -302,6 +324,13 @@ def _read_alike(
         half = len(numbered) // 2
         yield from _read_alike(numbered[:half], head, source)
         yield from _read_alike(numbered[half:], head, source)
+
+
+def _read_rows(numbered: list[tuple[int, bytes]], source: Source) -> Iterator[tuple[list[int], list[Batch]]]:
+    """The same for Parquet files of a row each and one schema, unless they lack a column that is mapped now."""
+    joined = parquet_rows.joined([payload for _, payload in numbered])
+    with suppress(BrokenFile):
+        yield [index for index, _ in numbered], list(READERS[source.format](io.BytesIO(joined), source))
 
 
 def _given_back(batches: list[Batch]) -> dict[int, bytes]:

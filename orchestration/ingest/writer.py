@@ -11,7 +11,7 @@ from psycopg.adapt import Dumper
 from psycopg.postgres import types
 from psycopg.pq import Format
 
-from orchestration.ingest import displacement
+from orchestration.ingest import displacement, voiding
 from orchestration.ingest.contract import EPOCH, Batch, Reason, Refusal, check
 from orchestration.ingest.personal import sealed
 from orchestration.ingest.schemas import Judge
@@ -252,6 +252,8 @@ class Writer:
 
     def _store(self, prepared: Prepared, events: "pl.DataFrame", displaced: "pl.DataFrame") -> list[Refusal]:
         """Write those events of a batch that are new; return those that the database would not take."""
+        import polars as pl
+
         expired = self._expired(events)
         if expired:
             events = _without(events, expired)
@@ -268,9 +270,13 @@ class Writer:
             displaced = displaced.join(events, on="number", how="semi")
             displacement.displace(self.connection, self.origin.name, self.origin.load_id, displaced)
             self._touch(displaced["first_at"])
+            gone = displaced["event_id"].to_list()
+            self._touch(pl.Series(voiding.unvoid(self.connection, self.origin.name, gone), dtype=pl.Int64))
         with self.connection.cursor().copy(_COPY_IDENTITIES) as copy:
             copy.write(prepared.identities if are_all and not refusals else _binary(events))
         self._touch(events["occurred_at"])
+        voided = voiding.void(self.connection, self.origin.name, self.origin.load_id, events)
+        self._touch(pl.Series(voided, dtype=pl.Int64))
         self.newest_us = max(events["occurred_at"].max(), self.newest_us or 0)
         return expired + refusals
 
@@ -322,6 +328,8 @@ class Writer:
     def _touch(self, times: "pl.Series") -> None:
         """Write down the hours of the tenant's clock in which these times are."""
         new = set((times // _QUARTER_HOUR_US).unique()) - self.quarters
+        if times.is_empty():
+            return
         self.connection.execute(
             """insert into raw.touched_hours (load_id, hour)
                select distinct %s::bigint, ops.hour_of(to_timestamp(quarter * 900), ops.timezone())

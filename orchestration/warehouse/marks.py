@@ -39,18 +39,19 @@ def touched_hours(connection: psycopg.Connection, after: int, up_to: int) -> int
     return connection.execute(query, [after, up_to]).fetchone()[0]
 
 
-def touch_hours(connection: psycopg.Connection, start: datetime, end: datetime) -> int:
+def touch_hours(connection: psycopg.Connection, start: datetime, end: datetime, cause: str = "rebuild") -> int:
     """Have the next refresh compute every hour in [start, end) again: a load without events that touches them.
 
-    Returns the number of its hours. The hours are those of the events that are there, and those that ever had any.
+    What it changes of final figures is restated with `cause`, one of `raw.loads`. Returns the number of its hours.
+    The hours are those of the events that are there, and those that ever had any.
     """
     connection.execute("select pg_advisory_xact_lock(%s)", [LOAD_LOCK])
     load_id = connection.execute(
         """insert into raw.loads (load_id, source, locator, checksum, received, loaded, duplicate, quarantined,
                                   suppressed, started_at, cause)
-           values (nextval('raw.load_ids'), 'rebuild', %s, '', 0, 0, 0, 0, 0, clock_timestamp(), 'rebuild')
+           values (nextval('raw.load_ids'), %(cause)s, %(span)s, '', 0, 0, 0, 0, 0, clock_timestamp(), %(cause)s)
            returning load_id""",
-        [f"{start.isoformat()}/{end.isoformat()}"],
+        {"cause": cause, "span": f"{start.isoformat()}/{end.isoformat()}"},
     ).fetchone()[0]
     span = {"load": load_id, "start": start, "end": end}
     hours = connection.execute(

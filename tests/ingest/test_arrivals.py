@@ -88,7 +88,7 @@ def test_the_asset_takes_in_every_watched_folder_and_reports_the_counts(warehous
     assert {name: metadata[name] for name in ("received", "loaded", "duplicate", "quarantined")} == {
         "received": 4, "loaded": 2, "duplicate": 1, "quarantined": 1,
     }  # fmt: skip
-    assert "not a whole packed file" in metadata["files not loaded"][0]
+    assert "not a whole packed file" in metadata["not loaded"][0]
 
 
 def test_a_source_that_is_due_is_asked_for_once_and_not_while_it_is_being_read(warehouse, configure):

@@ -6,6 +6,7 @@ import pytest
 
 from orchestration import summary
 from orchestration.ingest.loader import ingest
+from orchestration.ingest.quarantine import Selection, replay
 from orchestration.warehouse import database
 from tests.ingest.conftest import BASE, event
 
@@ -114,3 +115,28 @@ def test_objects_that_are_keyed_by_values_do_not_fill_the_table(load, query):
     ((count,),) = query("select count(*) from raw.fields")
     assert count <= 2000
     assert query("select count(*) from raw.fields where field like 'votes.v%%'") == [(0,)]
+
+
+def test_a_replay_records_what_could_not_be_read_before_and_nothing_twice(write, query, configure):
+    """As of the load in which a record came: the first of `made` had the field that seemed to be new."""
+    configure("sources: {native: {contract: strict}}")
+    odd = {"event_type": "lesson_completed", "properties": {"score": "high"}}
+    ingest("native", [write("a.jsonl", [event(1, event_type="made", properties={"a": 1}), event(2, **odd)])])
+    configure("sources: {native: {}}")
+    ingest("native", [write("b.jsonl", [event(3, event_type="made", properties={"b": 1})])])
+    replay(Selection())
+    replay(Selection())
+    found = query(
+        """select event_type, field, type, carried, first.locator ~ 'a.jsonl', last.locator ~ 'a.jsonl'
+           from raw.fields
+           join raw.loads as first on first.load_id = first_load_id
+           join raw.loads as last on last.load_id = last_load_id
+           order by 1, 2"""
+    )
+    assert found == [
+        ("lesson_completed", "", "object", 1, True, True),
+        ("lesson_completed", "score", "string", 1, True, True),
+        ("made", "", "object", 2, True, False),
+        ("made", "a", "number", 1, True, True),
+        ("made", "b", "number", 1, False, False),
+    ]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from orchestration.errors import TidemarkError
 from orchestration.ingest.dialects import READERS
-from orchestration.ingest.loader import FilesNotLoaded, SourceBusy, ingest, standing_failures
+from orchestration.ingest.loader import NotAllLoaded, SourceBusy, ingest, reach, standing_failures
 from orchestration.ingest.sources import files
 from orchestration.settings import sources
 from orchestration.warehouse import database
@@ -223,7 +223,7 @@ def test_a_link_that_leads_out_of_the_watched_folder_is_refused_and_one_inside_i
     (inbox("app") / "d.jsonl").symlink_to("../../../elsewhere/secret.jsonl")
     (inbox("app") / "deep").symlink_to(secret.parent)
     (inbox("app") / "dangling.jsonl").symlink_to(tmp_path / "nothing")
-    with pytest.raises(FilesNotLoaded) as caught:
+    with pytest.raises(NotAllLoaded) as caught:
         ingest("app")
     assert counted(caught.value.loads) == [(1, 1, 0, False), (1, 1, 0, True)]
     assert {Path(path).name for path in caught.value.failures} == {"c.jsonl", "d.jsonl"}
@@ -256,7 +256,7 @@ def test_a_file_that_vanishes_or_changes_while_it_is_read_leaves_nothing(warehou
         return found
 
     monkeypatch.setattr(files, "arrival", vanishing)
-    with pytest.raises(FilesNotLoaded, match="cannot be read"):
+    with pytest.raises(NotAllLoaded, match="cannot be read"):
         ingest("app")
     monkeypatch.setattr(files, "arrival", true)
     assert ingest("app") == []
@@ -269,7 +269,7 @@ def test_a_file_that_vanishes_or_changes_while_it_is_read_leaves_nothing(warehou
         return found
 
     monkeypatch.setattr(files, "arrival", rewritten)
-    with pytest.raises(FilesNotLoaded, match="changed while it was read"):
+    with pytest.raises(NotAllLoaded, match="changed while it was read"):
         ingest("app")
     assert query("select count(*) from raw.events") == query("select count(*) from raw.loads") == [(0,)]
     monkeypatch.setattr(files, "arrival", true)
@@ -281,7 +281,7 @@ def test_what_is_broken_stands_in_a_table_since_when_until_it_is_mended(warehous
     put(inbox("app") / "a.jsonl", lines(1))
     since = set()
     for _ in range(2):
-        with pytest.raises(FilesNotLoaded, match="not a whole packed file"):
+        with pytest.raises(NotAllLoaded, match="not a whole packed file"):
             ingest("app")
         with database.connect() as connection:
             (failure,) = standing_failures(connection)
@@ -380,7 +380,7 @@ def test_storage_that_does_not_answer_is_said_without_its_secret(warehouse, buck
     text = "sources: {lake: {path: 's3://b/in', storage: {key: k, secret: '${LAKE_SECRET}', endpoint_url: '%s'}}}"
     configure(text % "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with pytest.raises(FilesNotLoaded, match="s3://b/in cannot be listed") as caught:
+    with pytest.raises(NotAllLoaded, match="s3://b/in cannot be listed") as caught:
         ingest("lake")
     assert "quite-secret" not in str(caught.value) + caplog.text
     folder = configure(text % "http://127.0.0.1:9")
@@ -388,3 +388,20 @@ def test_storage_that_does_not_answer_is_said_without_its_secret(warehouse, buck
     with pytest.raises(TidemarkError) as caught:
         ingest("lake")
     assert str(caught.value).startswith(f"{folder / 'sources.yml'}:1 needs LAKE_SECRET, which is not set")
+
+
+def test_a_folder_is_reached_when_it_is_there_or_is_yet_to_be_made(warehouse, configure, home, tmp_path, write):
+    mounted = tmp_path / "mounted"
+    configure(f"sources: {{inbox: {{path: inbox}}, share: {{path: {mounted}, pattern: '*.jsonl'}}}}")
+    assert reach("inbox") == f"{home / 'inbox'}: is made at the first look"
+    with pytest.raises(TidemarkError, match=f"{mounted} is no folder that can be read"):
+        reach("share")
+    assert not mounted.exists()
+    for name in ("a.jsonl", "b.txt"):
+        write(f"mounted/{name}", [event(1)])
+    assert reach("share") == f"{mounted}: 1 files"
+
+
+def test_object_storage_is_reached_by_listing_it(warehouse, bucket):
+    bucket("in/a.jsonl", b"")
+    assert reach("lake") == f"s3://{bucket.bucket}/in: 1 files"

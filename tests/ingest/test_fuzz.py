@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from orchestration.ingest.loader import FilesNotLoaded, ingest
+from orchestration.ingest.loader import NotAllLoaded, ingest
 from orchestration.warehouse import database
 from tests.conftest import IS_NIGHTLY
 from tests.ingest.conftest import event
@@ -54,7 +54,7 @@ def accounted(source: str, path: Path, records: int | None) -> bool:
         (before,) = connection.execute("select max(load_id) from raw.loads").fetchone()
         try:
             (load,) = ingest(source, [path])
-        except FilesNotLoaded as error:
+        except NotAllLoaded as error:
             (after,) = connection.execute("select max(load_id) from raw.loads").fetchone()
             assert (before, len(error.failures), error.loads) == (after, 1, [])
             return False
@@ -245,7 +245,7 @@ def test_names_that_lead_elsewhere_are_the_file_they_name_or_refused(config, hom
     inbox = home / "inbox"
     inbox.mkdir(parents=True)
     os.symlink("/etc/passwd", inbox / "passwd")
-    with pytest.raises(FilesNotLoaded, match="leads out of its folder"):
+    with pytest.raises(NotAllLoaded, match="leads out of its folder"):
         ingest("native")
     assert query("select count(*) from raw.events") == [(2,)]
 
@@ -253,11 +253,11 @@ def test_names_that_lead_elsewhere_are_the_file_they_name_or_refused(config, hom
 LOADED = """
 import re, sys
 from pathlib import Path
-from orchestration.ingest.loader import FilesNotLoaded, ingest
+from orchestration.ingest.loader import NotAllLoaded, ingest
 try:
     (load,) = ingest("native", [Path(sys.argv[1])])
     print(load.received, load.quarantined, end=" ")
-except FilesNotLoaded as error:
+except NotAllLoaded as error:
     print(0, 0, end=" ")
     print(error, file=sys.stderr)
 # Not ru_maxrss: that begins with what the parent had when it forked.

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from orchestration.errors import TidemarkError
-from orchestration.ingest.loader import FilesNotLoaded, ingest, standing_failures
+from orchestration.ingest.loader import NotAllLoaded, ingest, reach, standing_failures
 from orchestration.ingest.sources import http
 from orchestration.settings import settings, sources
 from orchestration.warehouse import database
@@ -141,7 +141,7 @@ def test_an_api_that_is_not_as_it_was_described_is_said(shop, receipts, old, new
     if "offset" in old:
         shop.sell(*range(35), at=1_770_000_000)
     reconfigure(old, new)
-    with pytest.raises(FilesNotLoaded, match=said):
+    with pytest.raises(NotAllLoaded, match=said):
         ingest("receipts")
 
 
@@ -189,7 +189,7 @@ def test_other_credentials_replace_the_kept_token(shop, receipts, query, monkeyp
     ingest("receipts")
     shop.refresh_token = "refresh-canary-new"
     shop.access_tokens.clear()
-    with pytest.raises(FilesNotLoaded, match=r"gives no access token \(invalid_grant\): authorise Tidemark again"):
+    with pytest.raises(NotAllLoaded, match=r"gives no access token \(invalid_grant\): authorise Tidemark again"):
         ingest("receipts")
     monkeypatch.setenv("ETSY_REFRESH_TOKEN", "refresh-canary-new")
     shop.sell(2)
@@ -214,7 +214,7 @@ def test_what_fails_is_one_sentence_and_what_was_read_before_is_loaded(shop, rec
             shop.refresh_token = "used elsewhere"
 
     shop.meanwhile = meanwhile
-    with pytest.raises(FilesNotLoaded, match="gives no access token"):
+    with pytest.raises(NotAllLoaded, match="gives no access token"):
         ingest("receipts")
     assert len(stored(query)) >= 10
     with database.connect() as connection:
@@ -229,11 +229,11 @@ def test_secrets_stand_nowhere(shop, receipts, query, caplog, capfd, monkeypatch
         ingest("receipts")
         shop.fails_every = 1
         monkeypatch.setattr(http, "RETRIES", 1)
-        with pytest.raises(FilesNotLoaded, match="answers 500") as caught:
+        with pytest.raises(NotAllLoaded, match="answers 500") as caught:
             ingest("receipts")
         monkeypatch.setenv("ETSY_KEY", "other-canary")
         shop.fails_every = 0
-        with pytest.raises(FilesNotLoaded, match="answers 403: check its credentials") as refused:
+        with pytest.raises(NotAllLoaded, match="answers 403: check its credentials") as refused:
             ingest("receipts")
     with database.connect() as connection:
         tables = [
@@ -248,10 +248,22 @@ def test_a_server_that_is_not_there_is_said_without_the_address_of_the_request(r
     monkeypatch.setattr(http, "RETRIES", 0)
     reconfigure(f"{receipts}/v3/application", "http://127.0.0.1:9/v3/application")
     with pytest.raises(
-        FilesNotLoaded, match=r"http://127.0.0.1:9/v3/\S+ cannot be reached \(ConnectionError\)"
+        NotAllLoaded, match=r"http://127.0.0.1:9/v3/\S+ cannot be reached \(ConnectionError\)"
     ) as caught:
         ingest("receipts")
     assert "sort_on" not in str(caught.value)
+
+
+def test_it_is_reached_by_asking_for_one_page_once(shop, receipts, query, monkeypatch):
+    shop.sell(*range(35))
+    assert reach("receipts") == f"{receipts}/v3/application/shops/7/receipts answers"
+    assert len(shop.asked) == 1
+    assert query("select count(*) from raw.loads") == [(0,)]
+    reconfigure(f"{receipts}/v3/application", "http://127.0.0.1:9/v3/application")
+    began = time.monotonic()
+    with pytest.raises(TidemarkError, match=r"http://127.0.0.1:9/v3/\S+ cannot be reached \(ConnectionError\)"):
+        reach("receipts")
+    assert time.monotonic() - began < 5
 
 
 # Killed ---------------------------------------------------------------------------------------------------------------
@@ -396,13 +408,13 @@ def test_a_parameter_that_excludes_its_own_value_lets_no_tie_slip_through(pages,
 )
 def test_a_server_that_leads_elsewhere_is_not_followed(pages, headers, said):
     pages(lambda *_: (dict(headers), EVENTS[:1]), "pages: {next: Link}")
-    with pytest.raises(FilesNotLoaded, match=said):
+    with pytest.raises(NotAllLoaded, match=said):
         ingest("api")
 
 
 def test_a_source_that_fails_stops_no_other(pages, query, write):
     pages(lambda *_: ({":status": 404}, []), "pages: {next: Link}")
-    with pytest.raises(FilesNotLoaded, match="answers 404"):
+    with pytest.raises(NotAllLoaded, match="answers 404"):
         ingest("api")
     path = settings().config / "sources.yml"
     path.write_text(path.read_text() + "\n")

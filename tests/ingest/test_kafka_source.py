@@ -46,6 +46,12 @@ def cursor(query) -> dict:
     return found
 
 
+def test_it_is_reached_without_reading(send, query):
+    send(0, event(0))
+    assert loader.reach(SOURCE) == "the topic events: 4 partitions"
+    assert query("select count(*) from raw.loads") == [(0,)]
+
+
 def test_messages_of_all_partitions_become_events_of_one_load(send, query):
     send(0, event(0), event(1))
     send(2, event(2), event(1))
@@ -121,7 +127,7 @@ def test_offsets_that_are_gone_are_said_and_not_passed_over(send, query):
     send(0, event(0))
     loader.ingest(SOURCE)
     query("""update raw.cursors set cursor = '{"0": 7}' returning 1""")
-    with pytest.raises(loader.FilesNotLoaded, match="offsets 0 to 1, and those from 7 on are not there"):
+    with pytest.raises(loader.NotAllLoaded, match="offsets 0 to 1, and those from 7 on are not there"):
         loader.ingest(SOURCE)
 
 
@@ -135,5 +141,5 @@ def test_a_password_does_not_stand_in_the_configuration(send, tmp_path):
 def test_brokers_that_do_not_answer_are_one_sentence(send, monkeypatch):
     monkeypatch.setattr(kafka_source, "_SECONDS", 0.5)
     monkeypatch.setenv("KAFKA_SERVERS", "127.0.0.1:1")
-    with pytest.raises(loader.FilesNotLoaded, match="cannot be read from Kafka"):
+    with pytest.raises(loader.NotAllLoaded, match="cannot be read from Kafka"):
         loader.ingest(SOURCE)

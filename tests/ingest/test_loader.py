@@ -11,7 +11,7 @@ import pytest
 
 from orchestration.errors import TidemarkError
 from orchestration.ingest.contract import Reason
-from orchestration.ingest.loader import FilesNotLoaded, ingest
+from orchestration.ingest.loader import NotAllLoaded, ingest
 from orchestration.warehouse import database
 from tests.ingest.conftest import BASE, event
 
@@ -114,7 +114,7 @@ def test_a_broken_file_stops_no_other_and_leaves_nothing(write, query, tmp_path)
     garbled = tmp_path / "garbled.jsonl.gz"
     garbled.write_bytes(b"\x1f\x8b" + bytes(100))
     good = write("good.jsonl", [event(1)])
-    with pytest.raises(FilesNotLoaded) as caught:
+    with pytest.raises(NotAllLoaded) as caught:
         ingest("native", [cut, garbled, good])
     assert [load.locator for load in caught.value.loads] == [str(good)]
     assert set(caught.value.failures) == {str(cut), str(garbled)}
@@ -132,7 +132,7 @@ def test_what_cannot_be_found_is_said_in_a_sentence(home, write, warehouse, tmp_
         ingest("native", [tmp_path / "empty"])
 
 
-def test_a_directory_stands_for_its_matching_files_in_order(write, tmp_path):
+def test_a_directory_stands_for_its_matching_files_in_order(warehouse, write, tmp_path):
     for name in (
         "in/b.jsonl",
         "in/a.jsonl.gz",

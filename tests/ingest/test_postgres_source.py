@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from orchestration.errors import TidemarkError
-from orchestration.ingest.loader import FilesNotLoaded, ingest, standing_failures
+from orchestration.ingest.loader import NotAllLoaded, ingest, reach, standing_failures
 from orchestration.ingest.sources import postgres as postgres_source
 from orchestration.settings import sources
 from orchestration.warehouse import database
@@ -64,6 +64,13 @@ def sell(shop, *names: str, ago: str = "0 s", **columns) -> None:
 
 def stored(query) -> list[str]:
     return [name for (name,) in query("select event_id from raw.events order by event_id")]
+
+
+def test_it_is_reached_where_the_table_has_the_columns_of_its_order(shop):
+    assert reach("orders") == "shop.orders answers"
+    shop.execute("alter table shop.orders drop column updated_at")
+    with pytest.raises(TidemarkError, match="no column 'updated_at'"):
+        reach("orders")
 
 
 def test_rows_become_events_with_every_digit_and_only_new_ones_are_loaded(shop, query):
@@ -159,7 +166,7 @@ def test_a_row_without_an_id_of_its_own_is_quarantined(shop, query):
 def test_a_row_without_a_place_in_the_order_is_told_and_the_others_are_loaded(shop, query, column):
     sell(shop, "a", "b")
     shop.execute(f"update shop.orders set {column} where event_id = 'b'")
-    with pytest.raises(FilesNotLoaded, match="rows without a value in updated_at, id are not read"):
+    with pytest.raises(NotAllLoaded, match="rows without a value in updated_at, id are not read"):
         ingest("orders")
     assert stored(query) == ["a"]
 
@@ -205,7 +212,7 @@ def test_the_source_is_only_read(shop):
     shop.execute("create view shop.evil as select o.*, shop.vandal() from shop.orders o")
     folder = Path(os.environ["TIDEMARK_CONFIG"]) / "sources.yml"
     folder.write_text(folder.read_text().replace("shop.orders", "shop.evil"))
-    with pytest.raises(FilesNotLoaded, match="cannot execute DELETE in a read-only transaction"):
+    with pytest.raises(NotAllLoaded, match="cannot execute DELETE in a read-only transaction"):
         ingest("orders")
 
 
@@ -222,16 +229,16 @@ def test_the_source_is_only_read(shop):
 def test_a_wrong_configuration_is_said(shop, configure, old, new, said):
     sell(shop, "a")
     configure(BY_TIME.replace(old, new))
-    with pytest.raises(FilesNotLoaded, match=said):
+    with pytest.raises(NotAllLoaded, match=said):
         ingest("orders")
 
 
 def test_a_database_that_does_not_answer_is_said_without_its_password(shop, monkeypatch, caplog):
     monkeypatch.setenv("ORDERS_DB_URL", "postgresql://someone:quite-secret@127.0.0.1:9/shop")
-    with pytest.raises(FilesNotLoaded, match=r"Source 'orders': shop.orders cannot be read \(.*refused"):
+    with pytest.raises(NotAllLoaded, match=r"Source 'orders': shop.orders cannot be read \(.*refused"):
         ingest("orders")
     monkeypatch.setenv("ORDERS_DB_URL", "mysql://someone:quite-secret@127.0.0.1:9/shop")
-    with pytest.raises(FilesNotLoaded, match="its url is not that of a PostgreSQL") as caught:
+    with pytest.raises(NotAllLoaded, match="its url is not that of a PostgreSQL") as caught:
         ingest("orders")
     with database.connect() as connection:
         told = str(standing_failures(connection))

@@ -1,5 +1,6 @@
 """Out of quarantine again: once, and as if the contract had been right from the start. And given up for good."""
 
+import io
 import json
 import re
 from collections import defaultdict
@@ -7,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,14 +17,15 @@ from orchestration.errors import TidemarkError
 from orchestration.ingest import loader, quarantine
 from orchestration.ingest.contract import Reason
 from orchestration.ingest.loader import ingest
-from orchestration.ingest.personal import opened
+from orchestration.ingest.personal import opened, sealed
 from orchestration.ingest.quarantine import Selection, drop, listed, replay, show
 from orchestration.warehouse import database
 from tests.ingest.conftest import event
 
+AT = "2026-03-01T10:00:00Z"
 STRICT = "{contract: strict}"
 OPEN = "{contract: open, user_id: optional, timezone: UTC}"
-RAW = "raw.events, raw.identities, raw.loads, raw.cursors, raw.quarantine"
+RAW = "raw.events, raw.identities, raw.voids, raw.loads, raw.cursors, raw.quarantine"
 
 
 @pytest.fixture
@@ -218,6 +221,29 @@ def test_what_is_dropped_keeps_its_row_without_its_bytes_and_is_in_the_audit(wri
         assert drop(connection, Selection()) == 0
 
 
+def test_rows_of_parquet_files_are_replayed_whoever_wrote_them_and_wait_while_they_lack_a_column(
+    write, query, contract, tmp_path
+):
+    mapping = "mapping: {event_type: kind, occurred_at: at}"
+    told = f"{{format: parquet, user_id: optional, {mapping}}}"
+    contract(OPEN, shop=told.replace("format", "contract: strict, format"))
+    for number, values in enumerate([[1, 2, 3], ["a", "b"]]):  # of two schemas
+        rows = pl.DataFrame({"kind": "sold", "at": AT, "n": values})
+        rows.write_parquet(tmp_path / f"{number}.parquet")
+        ingest("shop", [tmp_path / f"{number}.parquet"])
+    other = io.BytesIO()
+    pl.DataFrame({"kind": "sold", "at": AT, "n": [1]}).write_parquet(other, compression="uncompressed")
+    with database.connect() as connection:
+        connection.execute("update raw.quarantine set payload = %s where quarantine_id = 1", [sealed(other.getvalue())])
+    contract(OPEN, shop=told.replace("kind", "type"))
+    assert [(done.loaded, done.refused) for done in replay(Selection())[0]] == [(0, 5)]
+    assert query("select distinct reason from raw.quarantine") == [("unknown_event_type",)]
+    contract(OPEN, shop=told)
+    assert [(done.loaded, done.refused) for done in replay(Selection())[0]] == [(5, 0)]
+    stored = query("select properties ->> 'n' from raw.events order by 1")
+    assert [n for (n,) in stored] == ["1", "2", "3", "a", "b"]
+
+
 # The examples of the documentation ----------------------------------------------------------------------------------
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "events.md").read_text().split("## Quarantine")[1]
@@ -292,7 +318,7 @@ a_record = st.fixed_dictionaries(
         "occurred_at": st.sampled_from(
             ["2026-03-01T10:00:00Z", "2026-03-01T09:00:00Z", "2026-03-01T10:00:00", "noon", "2026-03-01T10:30:00Z"]
         ),
-        "event_type": st.sampled_from(["lesson_completed", "lesson_eaten"]),
+        "event_type": st.sampled_from(["lesson_completed", "lesson_eaten", "statement_voided"]),
     },
     optional={
         "event_id": st.sampled_from("ab"),
@@ -304,21 +330,105 @@ some_files = st.lists(st.lists(a_record, min_size=1, max_size=6), min_size=1, ma
 some_steps = st.lists(st.sampled_from(["unknown_event_type", "missing_field", "invalid_time", None]), max_size=3)
 
 
+def lines(records: list[dict]) -> bytes:
+    return "\n".join(map(json.dumps, records)).encode()
+
+
+def as_segment(records: list[dict]) -> bytes:
+    names = {"event_id": "messageId", "user_id": "userId", "occurred_at": "timestamp", "received_at": "receivedAt"}
+    names |= {"event_type": "event", "properties": "properties"}
+    return lines([{"type": "track"} | {names[name]: value for name, value in record.items()} for record in records])
+
+
+def as_xapi(records: list[dict]) -> bytes:
+    return lines(
+        [
+            {
+                "id": record.get("event_id"),
+                "actor": {"account": {"homePage": "https://x.example", "name": record.get("user_id")}},
+                "verb": {"id": f"urn:tidemark:{record['event_type']}"},
+                "context": {"extensions": {f"urn:tidemark:{n}": value for n, value in record["properties"].items()}},
+                "timestamp": record["occurred_at"],
+                "stored": record.get("received_at"),
+            }
+            for record in records
+        ]
+    )
+
+
+def as_caliper(records: list[dict]) -> bytes:
+    names = {"event_id": "id", "event_type": "action", "occurred_at": "eventTime", "user_id": "actor"}
+    return lines([{names[name]: value for name, value in record.items() if name in names} for record in records])
+
+
+def as_cloudevents(records: list[dict]) -> bytes:
+    names = {"event_id": "id", "event_type": "type", "occurred_at": "time", "user_id": "userid", "properties": "data"}
+    around = {"specversion": "1.0", "source": "/x"}
+    return lines([around | {names[n]: value for n, value in record.items() if n in names} for record in records])
+
+
+def as_openedx(records: list[dict]) -> bytes:
+    return lines(
+        [
+            {"name": record["event_type"], "time": record["occurred_at"], "event": record["properties"]}
+            | {"context": {"user_id": record.get("user_id")}}
+            for record in records
+        ]
+    )
+
+
+NAMES = ("event_id", "event_type", "occurred_at", "received_at", "user_id", "n", "statement_id")
+
+
+def as_rows(records: list[dict]) -> list[dict]:
+    """A column for each name, as text, empty where there is nothing."""
+    flat = [record | {"n": str(record["properties"]["n"]), **record["properties"]} for record in records]
+    return [{name: str(row.get(name, "")) for name in NAMES} for row in flat]
+
+
+def as_csv(records: list[dict]) -> bytes:
+    return "\n".join([";".join(NAMES), *(";".join(row.values()) for row in as_rows(records))]).encode()
+
+
+def as_lines(records: list[dict]) -> bytes:
+    return "\n".join("|".join(row.values()) for row in as_rows(records)).encode()
+
+
+def as_parquet(records: list[dict]) -> bytes:
+    file = io.BytesIO()
+    pl.DataFrame(as_rows(records)).write_parquet(file)
+    return file.getvalue()
+
+
+COLUMNS = f"mapping: {{{', '.join(f'{name}: {name}' for name in NAMES[:5])}}}"
+FORMS = {
+    "native": (lines, ""), "segment": (as_segment, ""), "xapi": (as_xapi, ""), "caliper": (as_caliper, ""),
+    "cloudevents": (as_cloudevents, ""), "openedx": (as_openedx, ""), "csv": (as_csv, f", {COLUMNS}"),
+    "json": (lines, f", {COLUMNS}"), "parquet": (as_parquet, f", {COLUMNS}"),
+    "lines": (as_lines, f", line: '{'[|]'.join(f'(?P<{name}>[^|]*)' for name in NAMES)}', {COLUMNS}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
 @given(some_files, st.integers(0, 3), some_steps)
 @settings(
-    max_examples=settings.default.max_examples // 5,
+    max_examples=settings.default.max_examples // 33,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_a_replay_gives_what_would_have_been_there(
-    warehouse, query, contract, tmp_path, monkeypatch, files, before, steps
+    warehouse, query, contract, tmp_path, monkeypatch, form, files, before, steps
 ):
     monkeypatch.setattr(loader, "datetime", Clock)
+    written, of_form = FORMS[form]
+    strict, right_one = (f"{{format: {form}{of_form}, {said[1:]}" for said in (STRICT, OPEN))
     paths = []
     for number, records in enumerate(files):
-        lines = [json.dumps(record | {"properties": {"n": [number, n]}}) for n, record in enumerate(records)]
-        paths.append(tmp_path / f"{number}.jsonl")
-        paths[-1].write_text("\n".join(lines))
+        told = [
+            record | {"properties": {"n": [number, n], "statement_id": "ab"[n % 2]}} for n, record in enumerate(records)
+        ]
+        paths.append(tmp_path / str(number))
+        paths[-1].write_bytes(written(told))
 
     def start() -> None:
         Clock.ticks = 0
@@ -337,7 +447,14 @@ def test_a_replay_gives_what_would_have_been_there(
             """select identity, occurred_at, locator, position
                from raw.identities join raw.loads using (load_id) order by 1"""
         )
-        return events, firsts
+        fields = query(
+            """select event_type, field, type, carried, first_at, last_at, first.locator, last.locator
+               from raw.fields
+               join raw.loads as first on first.load_id = first_load_id
+               join raw.loads as last on last.load_id = last_load_id
+               order by 1, 2, 3"""
+        )
+        return events, firsts, query("select source, event_id from ops.voided order by 1, 2"), fields
 
     def waiting() -> set:
         return set(
@@ -347,26 +464,26 @@ def test_a_replay_gives_what_would_have_been_there(
         )
 
     start()
-    contract(OPEN)
+    contract(right_one)
     for path in paths:
         load(path)
     right, refused = stands(), waiting()
 
     start()
-    contract(STRICT)
+    contract(strict)
     for path in paths[:before]:
         load(path)
-    contract(OPEN)
+    contract(right_one)
     for reason in steps:
         replay(Selection(reason=reason))
     for path in paths[before:]:
         load(path)
-    hours_before = by_hour(stands()[0])
+    hours_before = by_hour(*stands())
     last = query("select coalesce(max(load_id), 0) from raw.loads")[0][0]
     replay(Selection())
     assert stands() == right
 
-    hours_after = by_hour(stands()[0])
+    hours_after = by_hour(*stands())
     changed = {hour for hour in hours_before | hours_after if hours_before.get(hour) != hours_after.get(hour)}
     assert changed <= {hour for (hour,) in query("select hour from raw.touched_hours where load_id > %s", last)}
     # A duplicate of what gave way left no trace that could be refused now; all else waits for the same reason.
@@ -377,8 +494,10 @@ def test_a_replay_gives_what_would_have_been_there(
     assert all(done.load_id is None for done in replay(Selection())[0])  # a second one has nothing to do
 
 
-def by_hour(events: list[tuple]) -> dict:
+def by_hour(events: list[tuple], _: list[tuple], voided: list[tuple], *__: list[tuple]) -> dict:
+    """What counts, by hour."""
     hours = defaultdict(list)
     for row in events:
-        hours[row[3].replace(minute=0)].append(row)
+        if row[:2] not in voided or row[2] == "statement_voided":
+            hours[row[3].replace(minute=0)].append(row)
     return hours

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from orchestration.errors import TidemarkError
 from orchestration.ingest import loader
 from orchestration.ingest.sources import redis as redis_source
 from orchestration.warehouse import database
@@ -71,6 +72,15 @@ def cursor(query) -> str:
 
 def counts(loads: list[loader.Load]) -> list[tuple]:
     return [(load.received, load.loaded, load.duplicate, load.quarantined) for load in loads]
+
+
+def test_it_is_reached_without_reading(client, query, monkeypatch):
+    add(client, event(0), event(1))
+    assert loader.reach(SOURCE) == "the stream events: 2 entries"
+    assert client.xinfo_groups("events") == []
+    monkeypatch.setenv("REDIS_SOCKET", "/nowhere")
+    with pytest.raises(TidemarkError, match="cannot be read from Redis"):
+        loader.reach(SOURCE)
 
 
 def test_entries_become_events_and_are_acknowledged_after_the_commit(client, query):
@@ -193,13 +203,13 @@ def test_a_stream_made_anew_is_said_and_not_passed_over(client):
     loader.ingest(SOURCE)
     client.delete("events")
     add(client, event(2), entry="5-1")
-    with pytest.raises(loader.FilesNotLoaded, match="made anew"):
+    with pytest.raises(loader.NotAllLoaded, match="made anew"):
         loader.ingest(SOURCE)
 
 
 def test_a_redis_that_does_not_answer_is_one_sentence_without_its_password(client, monkeypatch):
     monkeypatch.setenv("REDIS_SOCKET", "user:topsecret@/nowhere/redis.sock")
-    with pytest.raises(loader.FilesNotLoaded) as caught:
+    with pytest.raises(loader.NotAllLoaded) as caught:
         loader.ingest(SOURCE)
     (sentence,) = caught.value.failures.values()
     assert "cannot be read from Redis" in sentence and "topsecret" not in sentence

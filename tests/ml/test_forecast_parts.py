@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml import forecast
-from ml.forecast import events, intervals, series, trials
+from ml.forecast import events, intervals, members, series, trials
 from ml.forecast.trials import Trial
 
 
@@ -18,6 +18,28 @@ def daily(y: np.ndarray, name: str = "s", start: str = "2025-01-06") -> pd.DataF
 def rhythm(length: int, seed: int = 0) -> np.ndarray:
     week = np.array([100, 120, 90, 110, 130, 60, 50.0])
     return week[np.arange(length) % 7] + np.random.default_rng(seed).normal(0, 5, length)
+
+
+# Members -------------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(-3, 3) | st.floats(-1e9, 1e9), min_size=2, max_size=12))
+@settings(max_examples=settings.default.max_examples // 5)
+def test_a_member_is_not_asked_where_there_is_too_little_for_it(values):
+    """statsforecast would tell that by a bare exception."""
+    told = members.local_paths(np.array(values, dtype=float), 1, 3, members.LOCAL)
+    assert all(len(path) == 3 for path in told.values())
+
+
+def test_as_few_values_as_a_member_needs():
+    y = np.array([3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0])
+    told = {count: set(members.local_paths(y[:count], 1, 2, members.LOCAL)) for count in (3, 4, 5, 7)}
+    assert told == {
+        3: {"SeasonalNaive"},
+        4: {"SeasonalNaive", "Theta"},
+        5: {"SeasonalNaive", "Theta", "CES"},
+        7: {"SeasonalNaive", "Theta", "CES", "ETS"},
+    }
 
 
 # Past origins --------------------------------------------------------------------------------------------------------

@@ -109,6 +109,19 @@ def test_a_mail_server_that_does_not_answer(warehouse, monkeypatch):
     assert "secret" not in result.stdout
 
 
+def test_the_doctor_says_which_sources_cannot_be_reached(warehouse, tmp_path, monkeypatch):
+    config = shutil.copytree(ROOT / "config", tmp_path / "config")
+    (config / "sources.yml").write_text(
+        "sources: {app: {path: inbox}, share: {path: /nowhere/at/all}, by-hand: {format: native}}"
+    )
+    monkeypatch.setenv("TIDEMARK_CONFIG", str(config))
+    result = CliRunner().invoke(tidemark, ["doctor", "--json"])
+    found = {check["check"]: check for check in json.loads(result.stdout) if check["check"].startswith("source ")}
+    assert {name: check["ok"] for name, check in found.items()} == {"source app": True, "source share": False}
+    assert "/nowhere/at/all is no folder that can be read: create it" in found["source share"]["detail"]
+    assert result.exit_code == 1
+
+
 def test_a_port_that_is_taken(home):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

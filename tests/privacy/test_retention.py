@@ -63,23 +63,31 @@ def ask(warehouse):
     return ask
 
 
-@pytest.fixture
-def stored(ingest):
-    """Two old days with events at their edges, and one of today; the tables are taken to be complete."""
+def store(ingest) -> int:
+    """Two old days with events at their edges, and one of today. Returns the newest load."""
     first = [lesson(f"a{n}", at(OLD, 2 * n)) for n in range(12)]
     second = [lesson(f"b{n}", at(OLD, 24 + n), user_id=f"u{n}") for n in range(5)]
     ingest([*first, *second, lesson("page", at(OLD, 3.5), event_type="page_viewed", properties={})])
-    newest = ingest([lesson("new", NEWEST)]).load_id
+    return ingest([lesson("new", NEWEST)]).load_id
+
+
+@pytest.fixture
+def stored(ingest):
+    """What `store` loads; the tables are taken to be complete."""
+    newest = store(ingest)
     with database.connect() as connection:
         marks.set_mark(connection, "marts.metric_daily", newest)
 
 
 @pytest.fixture
-def computed(stored, refresh):
+def computed(begin_with, ingest, refresh):
     """The same, with the tables as dbt builds them."""
-    with database.connect() as connection:
-        connection.execute("truncate ops.tidemarks")
-    refresh()
+
+    def compute() -> None:
+        store(ingest)
+        refresh()
+
+    begin_with("computed", compute)
 
 
 def rows(ask) -> list[tuple]:

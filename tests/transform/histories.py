@@ -47,6 +47,7 @@ KINDS = {
     "transaction_failed": lambda rng: {"transaction_id": f"t{rng.random()}", "amount": 5, "currency": "EUR"},
     "something_else": lambda rng: {},
 }
+VOIDING = "statement_voided"
 
 
 @dataclass
@@ -61,8 +62,8 @@ class Case:
 def case(rng: random.Random, number: int, day: date, far: datetime, zone: ZoneInfo, rounds: int) -> Case:
     """A case whose people are active on `day`, and once in the hour of `far`, 400 days before.
 
-    Its events arrive in an order, with delays and repeats of its own: all at once, evenly, mostly late, or in order of
-    time but for one straggler.
+    Somebody voids a few of the events, and in vain a voiding one. They arrive in an order, with delays and repeats of
+    its own: all at once, evenly, mostly late, or in order of time but for one straggler.
     """
     midnight = datetime.combine(day, time(), zone).astimezone(UTC)
     people = [f"u{number}-{name}" for name in "abc"]
@@ -79,6 +80,16 @@ def case(rng: random.Random, number: int, day: date, far: datetime, zone: ZoneIn
         }
         for index, moment in enumerate(moments)
         for kind in [rng.choice(list(KINDS))]
+    ]
+    events += [
+        {
+            "event_id": f"v{number}-{index}",
+            "event_type": VOIDING,
+            "occurred_at": (midnight + timedelta(seconds=rng.randrange(80_000))).isoformat(),
+            "user_id": f"u{number}-d",
+            "properties": {"statement_id": target},
+        }
+        for index, target in enumerate([*(event["event_id"] for event in rng.sample(events, 2)), f"v{number}-0"])
     ]
     habit = rng.choice(["at once", "evenly", "late", "straggler"])
     only = rng.randrange(rounds)
@@ -106,6 +117,12 @@ def survivors(cases: Iterable[Case], rounds: int) -> dict[str, dict]:
             gone = {user for when, user in case.erasures if when == number}
             standing = {name: event for name, event in standing.items() if event["user_id"] not in gone}
     return standing
+
+
+def counting(standing: dict[str, dict]) -> list[dict]:
+    """Those of the events that stand that count: the others are voided."""
+    voided = {event["properties"]["statement_id"] for event in standing.values() if event["event_type"] == VOIDING}
+    return [event for name, event in standing.items() if name not in voided or event["event_type"] == VOIDING]
 
 
 def ingest(folder: Path, loads: list[list[dict]]) -> None:

@@ -1,6 +1,7 @@
 """What is final, and what becomes of a final figure that changes."""
 
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import psycopg
@@ -18,6 +19,22 @@ def utc(connection) -> psycopg.Connection:
     connection.execute("update ops.tenant set timezone = 'UTC'")
     connection.commit()
     return connection
+
+
+@pytest.fixture
+def settled(begin_with, warehouse, dbt) -> Iterator[psycopg.Connection]:
+    """Two events at ten o'clock, and one five weeks later, in the next quarter: all before is final."""
+
+    def settle() -> None:
+        with psycopg.connect(warehouse) as connection:
+            connection.execute("create table raw.events_all partition of raw.events default")
+            load(connection, [page(1, TEN), page(2, TEN + timedelta(minutes=5)), page(3, TEN + timedelta(weeks=5))])
+            refresh(dbt, 1)
+            assert restated(connection) == []
+
+    begin_with("settled", settle)
+    with psycopg.connect(warehouse) as connection:
+        yield connection
 
 
 def refresh(dbt, high_mark: int) -> None:
@@ -55,66 +72,59 @@ def restated(connection: psycopg.Connection, metric: str = "events") -> list[tup
     ]
 
 
-def settled(connection: psycopg.Connection, dbt) -> None:
-    """Two events at ten o'clock, and one five weeks later, in the next quarter: all before is final."""
-    events = [page(1, TEN), page(2, TEN + timedelta(minutes=5)), page(3, TEN + timedelta(weeks=5))]
-    refresh(dbt, load(connection, events))
-    assert restated(connection) == []
-
-
-def test_a_late_event_restates_its_hour_and_all_that_holds_it(dbt, utc):
-    settled(utc, dbt)
-    refresh(dbt, load(utc, [page(4, TEN + timedelta(minutes=9))]))
-    assert restated(utc) == [
+def test_a_late_event_restates_its_hour_and_all_that_holds_it(dbt, settled):
+    refresh(dbt, load(settled, [page(4, TEN + timedelta(minutes=9))]))
+    assert restated(settled) == [
         (grain, 2, 3, "late", 2) for grain in ("day", "hour", "month", "quarter", "week")
     ]  # fmt: skip
-    assert restated(utc, "active_users") == []  # it was the same person
+    assert restated(settled, "active_users") == []  # it was the same person
 
 
-def test_an_event_in_time_restates_nothing(dbt, utc):
-    settled(utc, dbt)
-    refresh(dbt, load(utc, [page(4, TEN + timedelta(weeks=5, minutes=1))]))
-    assert restated(utc) == []
+def test_an_event_in_time_restates_nothing(dbt, settled):
+    refresh(dbt, load(settled, [page(4, TEN + timedelta(weeks=5, minutes=1))]))
+    assert restated(settled) == []
 
 
-def test_a_figure_that_vanishes_has_no_new_value(dbt, utc):
-    settled(utc, dbt)
-    utc.execute("delete from raw.events where occurred_at < '2026-03-05'")
-    refresh(dbt, loads(utc, "erasure", TEN))
-    assert {row for row in restated(utc) if row[0] == "hour"} == {("hour", 2, None, "erasure", 2)}
-    assert len(restated(utc)) == 5
+def test_a_figure_that_vanishes_has_no_new_value(dbt, settled):
+    settled.execute("delete from raw.events where occurred_at < '2026-03-05'")
+    refresh(dbt, loads(settled, "erasure", TEN))
+    assert {row for row in restated(settled) if row[0] == "hour"} == {("hour", 2, None, "erasure", 2)}
+    assert len(restated(settled)) == 5
 
 
 @pytest.mark.parametrize("cause", ["replay", "erasure", "rebuild"])
-def test_the_cause_is_that_of_the_load(dbt, utc, cause):
-    settled(utc, dbt)
-    utc.execute("delete from raw.events where event_id = 'e2'")
-    refresh(dbt, loads(utc, cause, TEN))
-    assert {row[1:] for row in restated(utc)} == {(2, 1, cause, 2)}
+def test_the_cause_is_that_of_the_load(dbt, settled, cause):
+    settled.execute("delete from raw.events where event_id = 'e2'")
+    refresh(dbt, loads(settled, cause, TEN))
+    assert {row[1:] for row in restated(settled)} == {(2, 1, cause, 2)}
 
 
-def test_of_several_loads_the_one_that_touched_it_is_named_and_an_erasure_before_a_rebuild(dbt, utc):
-    settled(utc, dbt)
-    load(utc, [page(4, TEN + timedelta(weeks=5, minutes=1))])
-    utc.execute("delete from raw.events where event_id = 'e2'")
-    loads(utc, "erasure", TEN)
-    refresh(dbt, loads(utc, "rebuild", TEN))
-    assert {row[1:] for row in restated(utc)} == {(2, 1, "erasure", 3)}
+def test_hours_are_touched_for_a_cause(utc):
+    load(utc, [page(1, TEN), page(2, TEN + timedelta(days=9))])
+    utc.execute("select setval('raw.load_ids', 1)")
+    assert marks.touch_hours(utc, TEN, TEN + timedelta(days=1), "contract") == 1
+    assert utc.execute("select source, cause from raw.loads where load_id = 2").fetchone() == ("contract", "contract")
 
 
-def test_a_rebuild_that_finds_the_same_restates_nothing(dbt, utc):
-    settled(utc, dbt)
-    refresh(dbt, loads(utc, "rebuild", TEN))
-    assert restated(utc) == []
+def test_of_several_loads_the_one_that_touched_it_is_named_and_an_erasure_before_a_rebuild(dbt, settled):
+    load(settled, [page(4, TEN + timedelta(weeks=5, minutes=1))])
+    settled.execute("delete from raw.events where event_id = 'e2'")
+    loads(settled, "erasure", TEN)
+    refresh(dbt, loads(settled, "rebuild", TEN))
+    assert {row[1:] for row in restated(settled)} == {(2, 1, "erasure", 3)}
 
 
-def test_a_changed_definition_restates_by_contract(dbt, utc):
-    settled(utc, dbt)
-    utc.execute("update views.metric_hourly set value = 7 where metric = 'events' and hour = %s", [TEN])
-    utc.execute("update ops.definitions set definition = 'older' where relation = 'views.metric_hourly'")
-    utc.commit()
+def test_a_rebuild_that_finds_the_same_restates_nothing(dbt, settled):
+    refresh(dbt, loads(settled, "rebuild", TEN))
+    assert restated(settled) == []
+
+
+def test_a_changed_definition_restates_by_contract(dbt, settled):
+    settled.execute("update views.metric_hourly set value = 7 where metric = 'events' and hour = %s", [TEN])
+    settled.execute("update ops.definitions set definition = 'older' where relation = 'views.metric_hourly'")
+    settled.commit()
     refresh(dbt, 1)
-    assert restated(utc) == [("hour", 7, 2, "contract", 1)]
+    assert restated(settled) == [("hour", 7, 2, "contract", 1)]
 
 
 def test_a_change_of_the_code_is_applied_to_all_that_builds_on_it(dbt, utc, tmp_path):
@@ -155,52 +165,49 @@ def final(connection: psycopg.Connection, table: str, column: str) -> dict:
     return dict(rows)
 
 
-def test_a_failing_gate_takes_finality_from_what_it_holds_and_from_nothing_else(dbt, utc):
+def test_a_failing_gate_takes_finality_from_what_it_holds_and_from_nothing_else(dbt, settled):
     five = TEN + timedelta(weeks=5)
-    settled(utc, dbt)
-    assert final(utc, "metric_hourly", "hour") == {TEN: True, five: False}
-    held = load(utc, [page(4, TEN - timedelta(days=7))])
+    assert final(settled, "metric_hourly", "hour") == {TEN: True, five: False}
+    held = load(settled, [page(4, TEN - timedelta(days=7))])
     failure = """
         insert into ops.gate_results (table_name, run_id, load_id, status, hours_checked, rows_checked, results)
         values ('staging.stg_lessons', 'r', %s, %s, 1, 1, '[]')"""
-    utc.execute("insert into ops.tidemarks (table_name, load_id) values ('gate:staging.stg_lessons', 1)")
-    utc.execute(failure, [held, "failed"])
-    utc.commit()
-    assert final(utc, "metric_hourly", "hour") == {TEN: True, five: False}  # the load touched another hour
-    again = load(utc, [page(5, TEN + timedelta(minutes=30))])
-    utc.execute(failure, [again, "failed"])
-    utc.commit()
-    assert final(utc, "metric_hourly", "hour") == {TEN: False, five: False}
-    assert final(utc, "metric_daily", "day") == {TEN.date(): False, five.date(): False}
+    settled.execute("insert into ops.tidemarks (table_name, load_id) values ('gate:staging.stg_lessons', 1)")
+    settled.execute(failure, [held, "failed"])
+    settled.commit()
+    assert final(settled, "metric_hourly", "hour") == {TEN: True, five: False}  # the load touched another hour
+    again = load(settled, [page(5, TEN + timedelta(minutes=30))])
+    settled.execute(failure, [again, "failed"])
+    settled.commit()
+    assert final(settled, "metric_hourly", "hour") == {TEN: False, five: False}
+    assert final(settled, "metric_daily", "day") == {TEN.date(): False, five.date(): False}
     week = "select is_final from api.metric_period where metric = 'events' and grain = 'week' and start_date = %s"
-    assert utc.execute(week, [WEEK]).fetchone() == (False,)
-    utc.execute(failure, [again, "passed"])
-    utc.commit()
-    assert final(utc, "metric_hourly", "hour") == {TEN: True, five: False}
+    assert settled.execute(week, [WEEK]).fetchone() == (False,)
+    settled.execute(failure, [again, "passed"])
+    settled.commit()
+    assert final(settled, "metric_hourly", "hour") == {TEN: True, five: False}
 
 
-def test_a_table_made_anew_is_judged_anew(dbt, utc):
-    settled(utc, dbt)
+def test_a_table_made_anew_is_judged_anew(dbt, settled):
     for name in ("marts.metric_hourly", "marts.metric_daily"):
-        marks.set_mark(utc, f"gate:{name}", 1)
-    utc.execute("update ops.definitions set definition = 'older' where relation = 'marts.metric_daily'")
-    utc.commit()
+        marks.set_mark(settled, f"gate:{name}", 1)
+    settled.execute("update ops.definitions set definition = 'older' where relation = 'marts.metric_daily'")
+    settled.commit()
     refresh(dbt, 1)
-    assert (marks.mark(utc, "gate:marts.metric_hourly"), marks.mark(utc, "gate:marts.metric_daily")) == (1, 0)
+    assert (marks.mark(settled, "gate:marts.metric_hourly"), marks.mark(settled, "gate:marts.metric_daily")) == (1, 0)
 
 
-def test_the_figures_of_expired_days_stay(dbt, utc):
+def test_the_figures_of_expired_days_stay(dbt, settled):
     """Their raw events are gone; a rebuild and a changed definition compute the others again, and leave these."""
-    settled(utc, dbt)
     query = "select day, value from marts.metric_daily where metric = 'events' and segment = 'all' order by 1"
-    before = utc.execute(query).fetchall()
-    utc.execute("delete from raw.events where occurred_at < '2026-03-05'")
-    utc.execute("insert into ops.expired_days (day) values ('2026-03-04')")
-    marks_before = utc.execute("select max(load_id) from raw.loads").fetchone()[0]
-    refresh(dbt, loads(utc, "rebuild", TEN, TEN + timedelta(weeks=5)))
-    utc.execute("update ops.definitions set definition = 'older' where relation ~ '^(intermediate|marts|views)'")
-    utc.commit()
+    before = settled.execute(query).fetchall()
+    settled.execute("delete from raw.events where occurred_at < '2026-03-05'")
+    settled.execute("insert into ops.expired_days (day) values ('2026-03-04')")
+    marks_before = settled.execute("select max(load_id) from raw.loads").fetchone()[0]
+    refresh(dbt, loads(settled, "rebuild", TEN, TEN + timedelta(weeks=5)))
+    settled.execute("update ops.definitions set definition = 'older' where relation ~ '^(intermediate|marts|views)'")
+    settled.commit()
     refresh(dbt, marks_before + 1)
-    assert utc.execute(query).fetchall() == before
-    assert utc.execute("select count(*) from marts.sessions").fetchone() == (2,)
-    assert restated(utc) == []
+    assert settled.execute(query).fetchall() == before
+    assert settled.execute("select count(*) from marts.sessions").fetchone() == (2,)
+    assert restated(settled) == []

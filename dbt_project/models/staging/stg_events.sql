@@ -42,3 +42,6 @@ from events
 cross join tenant
 -- A build sees no load beyond its high mark, though one may commit meanwhile: its gates have not judged it.
 where events.load_id <= (select coalesce(nullif(ops.build_setting('up_to'), 0), 9223372036854775807))
+  and not exists (
+      select from ops.voided where voided.source = events.source and voided.event_id = events.event_id
+  )

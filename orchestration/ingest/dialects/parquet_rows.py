@@ -119,10 +119,25 @@ def _is_unreadable(told: "pl.Series", text: "pl.Series") -> "pl.Series":
     return is_lost if told.dtype == pl.Binary else is_lost & False
 
 
-def _file_of(row: "Table") -> bytes:
-    """A Parquet file of one row, which the reader reads by itself."""
+def _file_of(rows: "Table") -> bytes:
+    """A Parquet file of these rows, which the reader reads by itself."""
     from pyarrow import parquet
 
     file = io.BytesIO()
-    parquet.write_table(row, file)
+    parquet.write_table(rows, file)
     return file.getvalue()
+
+
+def schema_of(payload: bytes) -> bytes:
+    """The schema of a Parquet file; that of others is the same when they can be joined."""
+    from pyarrow import parquet
+
+    return parquet.ParquetFile(io.BytesIO(payload)).schema_arrow.serialize().to_pybytes()
+
+
+def joined(payloads: list[bytes]) -> bytes:
+    """The rows of Parquet files of one schema, in their order, as one file."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    return _file_of(pa.concat_tables(parquet.ParquetFile(io.BytesIO(payload)).read() for payload in payloads))

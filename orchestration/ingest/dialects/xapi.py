@@ -87,8 +87,9 @@ class _Activity(msgspec.Struct, gc=False):
     extensions: Fields | None = None
 
 
-class _Object(msgspec.Struct, gc=False):
+class _Object(msgspec.Struct, gc=False, rename={"kind": "objectType"}):
     id: str | None = None
+    kind: str | None = None
     definition: _Activity | None = None
 
 
@@ -184,7 +185,7 @@ def _identified(event_type: str | None, done: _Object, activity: _Activity) -> d
     """What it was done to, as the vocabulary has it."""
     kind = (event_type or "").partition("_")[0]
     if event_type == "statement_voided":
-        return {"statement_id": done.id}
+        return {"statement_id": done.id} if done.kind == "StatementRef" else {}
     if not done.id or kind not in ("lesson", "content"):
         return {}
     identified = {f"{kind}_id": known_as(done.id)}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import psycopg
 
@@ -12,7 +13,8 @@ from orchestration.ingest.sources.arrival import Pending
 from orchestration.settings import Source, sources
 
 # The module of each kind has `pending(connection, name, source)`. It looks at what the source has now, gives it in
-# pieces of bounded size, each when the one before is committed, and ends; SourceFailure says why it cannot.
+# pieces of bounded size, each when the one before is committed, and ends; SourceFailure says why it cannot. And
+# `reach(name, source)`, which only sees whether it would, and says what is there.
 _MODULES = {"path": "files", "postgres": "postgres", "http": "http", "redis": "redis", "kafka": "kafka"}
 
 
@@ -43,5 +45,13 @@ def pending(
     elif source.kind is None:
         raise TidemarkError(f"Source {name!r} has no place that is looked at: name the files to load.")
     else:
-        module = import_module(f"{__name__}.{_MODULES[source.kind]}")
-        yield from module.pending(connection, name, source)
+        yield from _module(source).pending(connection, name, source)
+
+
+def reach(name: str, source: Source) -> str:
+    """What is there of a source that is looked at; nothing of it is taken. Raises SourceFailure when it cannot be."""
+    return _module(source).reach(name, source)
+
+
+def _module(source: Source) -> ModuleType:
+    return import_module(f"{__name__}.{_MODULES[source.kind]}")

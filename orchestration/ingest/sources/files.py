@@ -55,6 +55,20 @@ def pending(connection: psycopg.Connection, name: str, source: Source) -> Iterat
         yield file.locator, partial(arrival, file, source.format, cursor, file.is_old)
 
 
+def reach(name: str, source: Source) -> str:
+    """The folder, and how many files it has. Raises SourceFailure."""
+    if is_remote(source):
+        return f"{source.path}: {len(_stored(source))} files"
+    directory = settings().home.resolve() / source.path
+    if not directory.exists() and directory.is_relative_to(settings().home.resolve()):
+        return f"{directory}: is made at the first look"
+    if not directory.is_dir() or not os.access(directory, os.R_OK | os.X_OK):
+        raise SourceFailure(
+            f"Source {name!r}: {directory} is no folder that can be read: create it, or correct `path`."
+        )
+    return f"{directory}: {len(_matching(directory, source.pattern))} files"
+
+
 def given(connection: psycopg.Connection, name: str, source: Source, paths: Sequence[Path]) -> Iterator[Pending]:
     """These files, each to its last byte. Raises TidemarkError when there are no such files."""
     for path in expanded(paths, source):

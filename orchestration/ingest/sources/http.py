@@ -43,12 +43,18 @@ def pending(connection: psycopg.Connection, name: str, source: Source) -> Iterat
     locator = http.url.partition("?")[0]
     before = standing_at(connection, name, locator) or {}
     reached = before.get("since")
-    client = _Client(name, http)
+    client = _Client(name, http, RETRIES)
     start = _behind(reached, http.cursor.overlap) if reached is not None and http.cursor else None
     for lines, since in _grouped(_pages(client, http, start)):
         is_ahead = since is not None and (reached is None or _order(since) > _order(reached))
         reached = since if is_ahead else reached
         yield locator, partial(in_memory, locator, lines, {"since": reached})
+
+
+def reach(name: str, source: Source) -> str:
+    """The address, whose first page is as config/sources.yml says; it is asked for once. Raises SourceFailure."""
+    next(_pages(_Client(name, source.http, 0), source.http, None), None)
+    return f"{source.http.url.partition('?')[0]} answers"
 
 
 def _grouped(pages: Iterator[tuple[list[bytes], object]]) -> Iterator[tuple[bytes, object]]:
@@ -189,6 +195,7 @@ class _Client:
 
     name: str  # of the source
     http: Http
+    retries: int
     url: str = field(init=False, repr=False)
     session: "requests.Session" = field(init=False, repr=False)
     next_at: float = 0
@@ -274,7 +281,7 @@ def _session(client: _Client) -> "requests.Session":
 
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it would log whole addresses
     again = Retry(
-        total=RETRIES,
+        total=client.retries,
         status_forcelist=(429, 500, 502, 503, 504),
         backoff_factor=0.5,
         backoff_jitter=0.5,

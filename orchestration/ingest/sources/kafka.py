@@ -5,7 +5,7 @@ broker: only one process reads a source at a time, so there is no group to balan
 """
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -25,20 +25,36 @@ _SECONDS = 10
 
 def pending(connection: psycopg.Connection, name: str, source: Source) -> Iterator[Pending]:
     """The messages that the topic has now after the cursor, a batch at a time. Raises SourceFailure."""
-    import confluent_kafka
+    from confluent_kafka import TopicPartition
 
     topic = source.kafka
     cursor = standing_at(connection, name, topic.topic) or {}
+    with _connected(name, topic) as consumer:
+        offsets, ends = _places(consumer, topic, {int(part): offset for part, offset in cursor.items()})
+        waiting = [part for part in ends if offsets[part] < ends[part]]
+        consumer.assign([TopicPartition(topic.topic, part, offsets[part]) for part in waiting])
+        while waiting:
+            messages, following = _read(consumer, topic, offsets, ends)
+            waiting = [part for part in ends if following[part] < ends[part]]
+            yield topic.topic, partial(_arrival, source, messages, offsets, following)
+            offsets = following
+
+
+def reach(name: str, source: Source) -> str:
+    """The topic, and how many partitions it has. Raises SourceFailure."""
+    with _connected(name, source.kafka) as consumer:
+        _, ends = _places(consumer, source.kafka, {})
+    return f"the topic {source.kafka.topic}: {len(ends)} partitions"
+
+
+@contextmanager
+def _connected(name: str, topic: Kafka) -> Iterator["Consumer"]:
+    """A consumer. What is wrong is said as SourceFailure."""
+    import confluent_kafka
+
     try:
         with closing(confluent_kafka.Consumer(_configuration(topic))) as consumer:
-            offsets, ends = _places(consumer, topic, {int(part): offset for part, offset in cursor.items()})
-            waiting = [part for part in ends if offsets[part] < ends[part]]
-            consumer.assign([confluent_kafka.TopicPartition(topic.topic, part, offsets[part]) for part in waiting])
-            while waiting:
-                messages, following = _read(consumer, topic, offsets, ends)
-                waiting = [part for part in ends if following[part] < ends[part]]
-                yield topic.topic, partial(_arrival, source, messages, offsets, following)
-                offsets = following
+            yield consumer
     except confluent_kafka.KafkaException as error:
         raise SourceFailure(
             f"Source {name!r} cannot be read from Kafka ({error.args[0].str()}): "

@@ -69,6 +69,13 @@ def pending(connection: psycopg.Connection, name: str, source: Source) -> Iterat
         _refuse_unreadable(origin, name, table)
 
 
+def reach(name: str, source: Source) -> str:
+    """The table, which has the columns of its order. Raises SourceFailure."""
+    with _connected(name, source.postgres) as origin:
+        _described(origin, name, source.postgres)
+    return f"{source.postgres.table} answers"
+
+
 @contextmanager
 def _connected(name: str, config: Postgres) -> Iterator[psycopg.Connection]:
     """A connection that only reads. What is wrong is said without the password."""

@@ -6,7 +6,7 @@ restored database: it is put back, and Redis delivers everything after the curso
 """
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -29,21 +29,34 @@ _SECONDS = 10
 
 def pending(connection: psycopg.Connection, name: str, source: Source) -> Iterator[Pending]:
     """The entries that the stream has now after the cursor, a batch at a time. Raises SourceFailure."""
-    import redis
-
     stream = source.redis
     cursor = standing_at(connection, name, stream.stream)
     after = cursor["id"].encode() if cursor else b"0-0"
+    with _connected(name, stream) as client:
+        last = _take_up(client, stream, after)
+        while _order(after) < _order(last):
+            entries = _read(client, stream)
+            if not entries:
+                break
+            after = entries[-1][0]
+            yield stream.stream, partial(_arrival, client, source, entries)
+
+
+def reach(name: str, source: Source) -> str:
+    """The stream, and how many entries it has. Raises SourceFailure."""
+    with _connected(name, source.redis) as client:
+        return f"the stream {source.redis.stream}: {client.xlen(source.redis.stream)} entries"
+
+
+@contextmanager
+def _connected(name: str, stream: Redis) -> Iterator["redis.Redis"]:
+    """A client. What is wrong is said as SourceFailure."""
+    import redis
+
     try:
         client = redis.Redis.from_url(filled(stream.url), socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS)
         with closing(client):
-            last = _take_up(client, stream, after)
-            while _order(after) < _order(last):
-                entries = _read(client, stream)
-                if not entries:
-                    break
-                after = entries[-1][0]
-                yield stream.stream, partial(_arrival, client, source, entries)
+            yield client
     except (redis.RedisError, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise SourceFailure(

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from orchestration.ingest.contract import BrokenFile, Reason
-from orchestration.ingest.loader import FilesNotLoaded, ingest
+from orchestration.ingest.loader import NotAllLoaded, ingest
 from orchestration.ingest.personal import opened
 from tests.ingest.dialects.reading import again, read
 
@@ -72,7 +72,7 @@ def test_broken_rows_are_quarantined_as_they_came_and_the_others_are_loaded(writ
 )
 def test_a_file_of_another_shape_is_refused_in_a_sentence(write, query, header, said):
     path = write("a.csv", [header, "1,2"])
-    with pytest.raises(FilesNotLoaded, match=said) as caught:
+    with pytest.raises(NotAllLoaded, match=said) as caught:
         ingest("online-retail", [path])
     assert str(path) in str(caught.value)
     assert query("select count(*) from raw.loads") == [(0,)]
