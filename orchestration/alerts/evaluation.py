@@ -63,6 +63,44 @@ class Round:
         return self.as_of["hour"] or self.now
 
 
+class States:
+    """Where the walks of one rule stand, read at once and written at once: a rule may have thousands of series."""
+
+    def __init__(self, connection: psycopg.Connection, rule_name: str):
+        self._connection, self._changed = connection, {}
+        prefix = fingerprint(rule_name, "")
+        rows = connection.execute(
+            """select fingerprint, incident_id, is_settled and told_at is null as is_settled from ops.incidents
+               where rule = %s and status <> 'resolved'""",
+            [rule_name],
+        ).fetchall()
+        self.open = {row["fingerprint"] for row in rows}
+        self.settled = {row["fingerprint"]: row["incident_id"] for row in rows if row["is_settled"]}
+        saved = connection.execute(
+            "select fingerprint, state from ops.alert_marks where starts_with(fingerprint, %s)", [prefix]
+        )
+        self.known = {cause: State(is_open=True) for cause in self.open}
+        for row in saved:
+            state = _state(row["state"])
+            if state.is_open == (row["fingerprint"] in self.open):  # else somebody resolved it
+                self.known[row["fingerprint"]] = state
+
+    def of(self, cause: str) -> State:
+        return self.known.get(cause, State())
+
+    def keep(self, cause: str, at: datetime, state: State) -> None:
+        self.known[cause] = state
+        self._changed[cause] = (at, state)
+
+    def save(self) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.executemany(
+                """insert into ops.alert_marks (fingerprint, hour, state) values (%s, %s, %s)
+                   on conflict (fingerprint) do update set hour = excluded.hour, state = excluded.state""",
+                [(cause, at, Jsonb(_saved(state))) for cause, (at, state) in self._changed.items()],
+            )
+
+
 def evaluate(connection: psycopg.Connection, config: Alerts, now: datetime, lineage: Lineage) -> Evaluation:
     """Walk every rule over what it has not seen, in the transaction of `connection`, whose rows are dictionaries.
 
@@ -93,26 +131,27 @@ def evaluate(connection: psycopg.Connection, config: Alerts, now: datetime, line
 
 def follow(this: Round, name: str, rule: Rule, is_evidence: Callable[[Reading], bool] = lambda _: True) -> None:
     """Walk one rule over what it has not seen."""
-    states = _States(this.connection, name)
+    states = States(this.connection, name)
     if isinstance(rule, StandingRule):
         _follow_standing(this, states, name, rule)
     else:
         grain = "hour" if isinstance(rule, VolumeRule) else rule.step
         if as_of := this.as_of[grain]:
             for segment, readings in list(series.unread(this.connection, name, rule, as_of)):
-                _follow_series(this, states, name, rule, segment, readings, is_evidence)
+                follow_series(this, states, name, rule, segment, readings, is_evidence)
     states.save()
 
 
-def _follow_series(
+def follow_series(
     this: Round,
-    states: "_States",
+    states: States,
     name: str,
     rule: MetricRule | VolumeRule,
     segment: str,
     readings: list[Reading],
-    is_evidence: Callable[[Reading], bool],
+    is_evidence: Callable[[Reading], bool] = lambda _: True,
 ) -> None:
+    """Walk over the readings of one segment: open and resolve, and remember where the walk stands."""
     if not readings:
         return
     metric = "volume" if isinstance(rule, VolumeRule) else rule.metric
@@ -193,7 +232,7 @@ def _step(rule: Rule) -> str:
     return rule.step if isinstance(rule, MetricRule) else "hour"
 
 
-def _follow_standing(this: Round, states: "_States", name: str, rule: StandingRule) -> None:
+def _follow_standing(this: Round, states: States, name: str, rule: StandingRule) -> None:
     """One incident for each thing that is wrong now, until it no longer is. This evaluation is a step."""
     known = [cause.removeprefix(fingerprint(name, "")) for cause in states.open]
     found = {one.segment: one for one in standing.findings(this.connection, name, rule, this.now, known)}
@@ -284,43 +323,6 @@ def _came_after_all(connection: psycopg.Connection, source: str, at: datetime) -
 
 def _set_settled(connection: psycopg.Connection, incident_id: int, is_settled: bool) -> None:
     connection.execute("update ops.incidents set is_settled = %s where incident_id = %s", [is_settled, incident_id])
-
-
-class _States:
-    """Where the walks of one rule stand, read at once and written at once: a rule may have thousands of series."""
-
-    def __init__(self, connection: psycopg.Connection, rule_name: str):
-        self._connection, self._changed = connection, {}
-        prefix = fingerprint(rule_name, "")
-        rows = connection.execute(
-            """select fingerprint, incident_id, is_settled and told_at is null as is_settled from ops.incidents
-               where rule = %s and status <> 'resolved'""",
-            [rule_name],
-        ).fetchall()
-        self.open = {row["fingerprint"] for row in rows}
-        self.settled = {row["fingerprint"]: row["incident_id"] for row in rows if row["is_settled"]}
-        saved = connection.execute(
-            "select fingerprint, state from ops.alert_marks where starts_with(fingerprint, %s)", [prefix]
-        )
-        self.known = {cause: State(is_open=True) for cause in self.open}
-        for row in saved:
-            state = _state(row["state"])
-            if state.is_open == (row["fingerprint"] in self.open):  # else somebody resolved it
-                self.known[row["fingerprint"]] = state
-
-    def of(self, cause: str) -> State:
-        return self.known.get(cause, State())
-
-    def keep(self, cause: str, at: datetime, state: State) -> None:
-        self._changed[cause] = (at, state)
-
-    def save(self) -> None:
-        with self._connection.cursor() as cursor:
-            cursor.executemany(
-                """insert into ops.alert_marks (fingerprint, hour, state) values (%s, %s, %s)
-                   on conflict (fingerprint) do update set hour = excluded.hour, state = excluded.state""",
-                [(cause, at, Jsonb(_saved(state))) for cause, (at, state) in self._changed.items()],
-            )
 
 
 def _state(saved: dict) -> State:

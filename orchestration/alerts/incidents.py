@@ -27,7 +27,7 @@ def recent_incidents(connection: psycopg.Connection, limit: int = 20) -> list[di
 
 def incident(connection: psycopg.Connection, incident_id: int) -> dict:
     """One incident with its history and its messages. Raises TidemarkError when there is none."""
-    found = _locked(connection, incident_id)
+    found = _read(connection, incident_id)
     history = "select at, actor, action, detail from ops.incident_history where incident_id = %s order by history_id"
     messages = """select receiver, event, told.at, outbox.status, outbox.fate, outbox.last_error
                   from ops.incident_messages as told left join ops.outbox using (message_id)
@@ -86,7 +86,7 @@ def acknowledge(connection: psycopg.Connection, incident_id: int, actor: str, no
     if found["status"] == "open":
         connection.execute("update ops.incidents set status = 'acknowledged' where incident_id = %s", [incident_id])
         note(connection, incident_id, now, actor, "acknowledged")
-    return _locked(connection, incident_id)
+    return _read(connection, incident_id)
 
 
 def snooze(connection: psycopg.Connection, incident_id: int, actor: str, now: datetime, until: datetime) -> dict:
@@ -96,7 +96,7 @@ def snooze(connection: psycopg.Connection, incident_id: int, actor: str, now: da
         raise TidemarkError(f"An incident cannot be snoozed until {until:%Y-%m-%d %H:%M %Z}, which is past.")
     connection.execute("update ops.incidents set snoozed_until = %s where incident_id = %s", [until, incident_id])
     note(connection, incident_id, now, actor, "snoozed", f"until {until:%Y-%m-%d %H:%M %Z}")
-    return _locked(connection, incident_id)
+    return _read(connection, incident_id)
 
 
 def resolve(connection: psycopg.Connection, incident_id: int, actor: str, now: datetime, why: str = "") -> dict:
@@ -113,14 +113,14 @@ def resolve(connection: psycopg.Connection, incident_id: int, actor: str, now: d
         {"incident": found["incident_id"], "now": now},
     )
     note(connection, incident_id, now, actor, "resolved", why)
-    return _locked(connection, incident_id)
+    return _read(connection, incident_id)
 
 
 def comment(connection: psycopg.Connection, incident_id: int, actor: str, now: datetime, text: str) -> dict:
     """Write something down in the history. Raises TidemarkError for an empty text."""
     if not text.strip():
         raise TidemarkError("A comment needs words.")
-    found = _locked(connection, incident_id)
+    found = _read(connection, incident_id)
     note(connection, incident_id, now, actor, "commented", text.strip())
     return found
 
@@ -166,17 +166,15 @@ def note(
     )
 
 
-def _locked(connection: psycopg.Connection, incident_id: int) -> dict:
-    found = connection.execute(
-        "select * from ops.incidents where incident_id = %s for update", [incident_id]
-    ).fetchone()
+def _read(connection: psycopg.Connection, incident_id: int, lock: str = "") -> dict:
+    found = connection.execute(f"select * from ops.incidents where incident_id = %s {lock}", [incident_id]).fetchone()
     if found is None:
         raise TidemarkError(f"There is no incident {incident_id}: `./tidemark alerts list` shows those there are.")
     return found
 
 
 def _unresolved(connection: psycopg.Connection, incident_id: int) -> dict:
-    found = _locked(connection, incident_id)
+    found = _read(connection, incident_id, "for update")
     if found["status"] == "resolved":
         raise TidemarkError(f"Incident {incident_id} is resolved: nothing can be done about it any more.")
     return found

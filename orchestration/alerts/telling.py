@@ -45,9 +45,18 @@ class Item:
         return (SEVERITIES.index(self.row["severity"]), self.row["opened_hour"], self.row["incident_id"])
 
 
-def tell(connection: psycopg.Connection, config: Alerts, now: datetime, fresh: Iterable[int]) -> int:
-    """Queue what is to be told at `now`; return the number of messages. `fresh` opened in this evaluation."""
-    rows = connection.execute("select * from ops.incidents where not is_settled order by incident_id").fetchall()
+def tell(
+    connection: psycopg.Connection, config: Alerts, now: datetime, fresh: Iterable[int], only: str | None = None
+) -> int:
+    """Queue what is to be told at `now`; return the number of messages. `fresh` opened in this evaluation.
+
+    With `only`, nothing is told but of incidents of that rule.
+    """
+    rows = connection.execute(
+        """select * from ops.incidents where not is_settled and (%(only)s::text is null or rule = %(only)s)
+           order by incident_id""",
+        {"only": only},
+    ).fetchall()
     told = _told(connection)
     active = incidents.silences(connection, now)
     fresh = set(fresh)

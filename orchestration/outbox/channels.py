@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email import charset
 from hashlib import sha256
 
 from orchestration.outbox.http import Request, post
@@ -40,15 +41,19 @@ class Texting:
     url: str
 
     def send(self, message: Message) -> str:
-        from apprise import Apprise, NotifyFormat
+        before = charset.CHARSETS["utf-8"]
+        try:
+            from apprise import Apprise, NotifyFormat
 
-        service = Apprise()
-        if not service.add(self.url):
-            raise Deferred("apprise knows no service of that address: correct it in config/alerts.yml.")
-        payload = message.payload
-        if not service.notify(title=payload["message"], body=payload["text"], body_format=NotifyFormat.TEXT):
-            raise Deferred("apprise could not deliver it: its service did not take it.")
-        return f"taken by {service[0].service_name}"
+            service = Apprise()
+            if not service.add(self.url):
+                raise Deferred("apprise knows no service of that address: correct it in config/alerts.yml.")
+            payload = message.payload
+            if not service.notify(title=payload["message"], body=payload["text"], body_format=NotifyFormat.TEXT):
+                raise Deferred("apprise could not deliver it: its service did not take it.")
+            return f"taken by {service[0].service_name}"
+        finally:
+            charset.CHARSETS["utf-8"] = before  # it changes how the whole process writes mail
 
     def close(self) -> None:
         pass

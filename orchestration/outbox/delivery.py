@@ -110,7 +110,7 @@ def delay(attempts: int) -> timedelta:
 
 @dataclass(frozen=True)
 class _Fate:
-    """What an attempt led to. `outcome` is sent, retried or dead; `wait` how long the receiver asked to be left alone."""
+    """What an attempt led to. `outcome` is sent, retried or dead; `wait` is what the receiver asked for."""
 
     outcome: str
     answer: str

@@ -236,7 +236,9 @@ def test_an_incident_that_no_rule_watches_any_more_is_closed(published):
 def test_an_unknown_metric_is_said_and_changes_nothing(published):
     published.hours("error_rate", [0.2, 0.2])
     published.connection.commit()
-    with pytest.raises(TidemarkError, match=r"rules\.typo\.metric.*error_rate, latency_p95_ms, orders, revenue"):
+    with pytest.raises(
+        TidemarkError, match=r"rules\.typo\.metric.*error_rate, events, latency_p95_ms, orders, requests, revenue"
+    ):
         evaluate(published.connection, config(errors=ERRORS, typo=ERRORS | {"metric": "eror_rate"}))
     assert published.incidents() == []
 

@@ -110,7 +110,14 @@ def test_the_shipped_rules_name_metrics_of_the_catalogue(home):
     catalogue = {metric.name: metric for metric in metrics()}
     config = settings.alerts()
     check_metrics(config, catalogue)
-    assert {rule.kind for rule in config.rules.values()} == {"threshold", "anomaly", "gate", "schema"}
+    assert {rule.kind for rule in config.rules.values()} >= {
+        "threshold",
+        "anomaly",
+        "gate",
+        "schema",
+        "absence",
+        "volume",
+    }
     for rule in config.rules.values():
         if isinstance(rule, MetricRule) and rule.segment != "all":
             assert rule.segment.partition("=")[0] in catalogue[rule.metric].segments
