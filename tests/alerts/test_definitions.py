@@ -79,8 +79,8 @@ def test_the_sensor_leaves_alone_what_rules_do_not_read(published, table):
 
 
 def test_the_job_evaluates_the_shipped_rules(published):
-    published.ats("error_rate", [0.01, 0.50, 0.50])
-    published.ats("latency_p95_ms", [100.0] * 3, segment="endpoint=/buy")
+    published.hours("error_rate", [0.01, 0.50, 0.50])
+    published.hours("latency_p95_ms", [100.0] * 3, segment="endpoint=/buy")
     for metric in ("active_users", "content_views"):
         published.connection.execute(
             "insert into api.metrics values (%s, 's', 'd', 'count', 'distinct', 'up')", [metric]

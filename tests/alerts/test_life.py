@@ -76,7 +76,8 @@ class Life(RuleBasedStateMachine):
         self.connection.execute(
             """update ops.outbox set status = %s, sent_at = %s
                where status = 'pending' and (after is null or exists (
-                   select from ops.outbox as before where before.message_id = outbox.after and before.status = 'sent'))""",
+                   select from ops.outbox as earlier
+                   where earlier.message_id = outbox.after and earlier.status = 'sent'))""",
             ["sent" if delivers else "dead", self.now],
         )
 

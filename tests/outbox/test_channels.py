@@ -2,11 +2,7 @@
 
 import json
 import ssl
-import threading
-import time
-from collections.abc import Iterator
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 
 import pytest
@@ -29,45 +25,6 @@ PAYLOAD = {
     "open_in_thread": 1, "incidents_total": 1, "held_back": 0, "timestamp": "2026-03-02T11:00:00+00:00",
     "pipeline_url": "https://tidemark.example.com", "incidents": [INCIDENT],
 }  # fmt: skip
-
-
-class Receiver:
-    """An HTTP server that keeps what it gets. A test says what it answers, in turn; then it accepts."""
-
-    def __init__(self):
-        self.received: list[tuple[str, dict, bytes]] = []
-        self.answers: list[tuple[int, dict]] = []
-        self.delay = 0.0
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                time.sleep(receiver.delay)
-                receiver.received.append((self.path, dict(self.headers), body))
-                status, headers = receiver.answers.pop(0) if receiver.answers else (200, {})
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            do_GET = do_POST
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_port
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    one = Receiver()
-    yield one
-    one.server.shutdown()
-    one.server.server_close()
 
 
 @pytest.fixture
