@@ -54,6 +54,7 @@ class Round:
         self.connection, self.config, self.now, self.lineage = connection, config, now, lineage
         self.as_of = {grain: series.newest(connection, grain) for grain in series.STEP}
         self.metrics = series.catalogue(connection) if self.as_of["hour"] else {}
+        self.tenant = tenant()
         self.opened: set[int] = set()
         self.resolved: set[int] = set()
 
@@ -205,7 +206,7 @@ def _open(
         "lo": lo,
         "hi": hi,
     }
-    detail = notifications.sentence(columns, evidence, transition.streak, tenant())
+    detail = notifications.sentence(columns, evidence, transition.streak, this.tenant)
     opened = incidents.begin(
         this.connection, this.now, this.config.reopen_within, columns | {"evidence": evidence, "detail": detail}
     )
