@@ -47,6 +47,9 @@ class Lineage:
         """What the counted tables are made of, and what is made of them on the way to a relation."""
         above = self.relations.get(relation, frozenset())
         before = frozenset().union(*(self.relations.get(table, frozenset()) for table in counted))
+        if relation == _LONG["minute"]:  # minutes are counted apart, from the same staging tables
+            before = frozenset(table for table in before if table.startswith(("raw.", "staging.")))
+            counted = frozenset(table for table in before if table.startswith("staging."))
         between = {table for table in above if self.relations[table] & counted}
         own = {table for table in above if table.startswith("ml.")}
         return before | between | own

@@ -1,5 +1,6 @@
 """A real SMTP server in the test process, and messages to hand it."""
 
+import asyncio
 import socket
 import ssl
 import threading
@@ -29,6 +30,7 @@ class Server:
     def __init__(self):
         self.received: list[Envelope] = []
         self.answers: dict[tuple[str, str], list[str]] = {}
+        self.hangs = 0.0  # seconds, once the data are there
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options) -> str:
         if waiting := self.answers.get(("RCPT", address)):
@@ -39,6 +41,7 @@ class Server:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         if waiting := self.answers.get(("DATA", envelope.rcpt_tos[0])):
             return waiting.pop(0)
+        await asyncio.sleep(self.hangs)
         self.received.append(envelope)
         return f"250 taken as number {len(self.received)}"
 
