@@ -1,7 +1,7 @@
 """The tidemark command: thin, one function a verb. What a verb does is its stage's; how it looks, console.py's."""
 
 import sys
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -149,7 +149,7 @@ def report(name: str, to: tuple[str, ...], as_json: bool) -> None:
 
 @tidemark.group()
 def alerts() -> None:
-    """Incidents: look at them, and evaluate the rules."""
+    """Incidents: look at them, answer them; evaluate the rules, and try them on history."""
 
 
 @alerts.command("list")
@@ -169,6 +169,132 @@ def list_incidents(limit: int, as_json: bool) -> None:
 def evaluate(as_json: bool) -> None:
     """Evaluate the rules over the hours that they have not seen; `up` sends what they say."""
     _run("alerts", as_json)
+
+
+incident_id = click.argument("incident_id", type=int)
+lasting = click.option("--for", "lasting", default="4h", show_default=True, help="How long: 30m, 4h or 2d.")
+
+
+@alerts.command("show")
+@incident_id
+@as_json
+def show_incident(incident_id: int, as_json: bool) -> None:
+    """One incident with its likely causes, its history and its messages."""
+    from orchestration.alerts import incidents
+
+    _on_incidents(incidents.incident, as_json, incident_id)
+
+
+@alerts.command()
+@incident_id
+@as_json
+def acknowledge(incident_id: int, as_json: bool) -> None:
+    """Say that somebody takes care: it does not escalate any more."""
+    from orchestration.alerts import incidents
+
+    _on_incidents(incidents.acknowledge, as_json, incident_id, _me(), _now())
+
+
+@alerts.command()
+@incident_id
+@lasting
+@as_json
+def snooze(incident_id: int, lasting: str, as_json: bool) -> None:
+    """Say nothing of an incident for a while; then remind, if it still lasts."""
+    from orchestration.alerts import incidents
+
+    _on_incidents(incidents.snooze, as_json, incident_id, _me(), _now(), _now() + _duration(lasting))
+
+
+@alerts.command()
+@incident_id
+@click.option("--reason", default="")
+@as_json
+def resolve(incident_id: int, reason: str, as_json: bool) -> None:
+    """Say that an incident is over; if it breaches again soon, it is opened again."""
+    from orchestration.alerts import incidents
+
+    _on_incidents(incidents.resolve, as_json, incident_id, _me(), _now(), reason)
+
+
+@alerts.command()
+@incident_id
+@click.argument("text")
+@as_json
+def comment(incident_id: int, text: str, as_json: bool) -> None:
+    """Write something into the history of an incident."""
+    from orchestration.alerts import incidents
+
+    _on_incidents(incidents.comment, as_json, incident_id, _me(), _now(), text)
+
+
+@alerts.command()
+@click.argument("fingerprint")
+@lasting
+@click.option("--reason", default="")
+@as_json
+def silence(fingerprint: str, lasting: str, reason: str, as_json: bool) -> None:
+    """Tell nothing for a while of what begins with FINGERPRINT: a rule's name, or more of it."""
+    from orchestration.alerts import incidents
+    from orchestration.warehouse import database
+
+    with database.connect(rows=True) as connection:
+        made = incidents.silence(connection, fingerprint, _me(), _now(), _now() + _duration(lasting), reason)
+        console.show(made, as_json, console.silence)
+
+
+@alerts.command("replay")
+@click.argument("rule")
+@click.option("--from", "start", required=True, type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]))
+@click.option("--to", "end", required=True, type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]), help="Not included.")
+@as_json
+def replay_rule(rule: str, start: datetime, end: datetime, as_json: bool) -> None:
+    """What RULE would have done over history, in the tenant's zone: incidents, messages, and a picture."""
+    from orchestration import settings
+    from orchestration.alerts.replay import picture, replay
+    from orchestration.warehouse import database
+
+    config, zone = settings.alerts(), settings.tenant().zone
+    with database.connect(rows=True) as connection:
+        done = replay(connection, config, rule, start.replace(tzinfo=zone), end.replace(tzinfo=zone))
+    console.show(done.summary() | {"picture": str(picture(done, config))}, as_json, console.replayed_rule)
+
+
+@alerts.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=3001, show_default=True)
+def serve(host: str, port: int) -> None:
+    """Answer the links in messages, until Ctrl-C; `up` does it too, one port above its own."""
+    from orchestration.alerts.endpoint import serve
+
+    serve(host, port)
+
+
+def _on_incidents(act, as_json: bool, *arguments) -> None:
+    """Do something to an incident, and show it as it is then."""
+    from orchestration.alerts.incidents import incident
+    from orchestration.warehouse import database
+
+    with database.connect(rows=True) as connection:
+        act(connection, *arguments)
+        console.show(incident(connection, arguments[0]), as_json, console.incident)
+
+
+def _me() -> str:
+    import getpass
+
+    return getpass.getuser()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _duration(text: str) -> timedelta:
+    units = {"m": "minutes", "h": "hours", "d": "days"}
+    if text[-1:] not in units or not text[:-1].isdecimal() or not 0 < int(text[:-1]) < 10_000:
+        raise TidemarkError(f"{text!r} is no length of time: write 30m, 4h or 2d.")
+    return timedelta(**{units[text[-1]]: int(text[:-1])})
 
 
 @tidemark.group()

@@ -216,6 +216,9 @@ def status(result: dict) -> None:
     incidents, outbox = result["incidents"], result["outbox"]
     _out.print(f"[bold]Incidents[/bold]  {incidents['open']} open, {incidents['resolved']} resolved")
     _out.print(f"[bold]Messages[/bold]   {_messages(outbox)}")
+    for letter in result["dead_letters"]:
+        what = f"{_time(letter['created_at'])}  {letter['recipient']}  {letter['topic']}: {letter['last_error']}"
+        _out.print(f"[red]undelivered[/red]  {escape(what)}", soft_wrap=True)
     _schema_changes(result["schema_changes"])
     _out.print()
     table = _table("Tide marks", "table", ">load", "built")
@@ -231,11 +234,44 @@ def incidents(result: list[dict]) -> None:
         _out.print("No incident was opened yet.")
     for row in result:
         until = f" to {_time(row['resolved_hour'])}" if row["resolved_hour"] else ""
-        state = "[red]open[/red]    " if row["status"] == "open" else f"{row['status']:8}"
+        state = "[red]open[/red]        " if row["status"] == "open" else f"{row['status']:12}"
         _out.print(
             f"{row['incident_id']:>4}  {state}  {row['severity']:8}  {_time(row['opened_hour'])}{until}  {row['rule']}"
         )
         _out.print(f"      {row['detail']}", soft_wrap=True, markup=False)
+
+
+def incident(result: dict) -> None:
+    incidents([result])
+    evidence = result["evidence"]
+    for one in evidence.get("contributions", []):
+        _out.print(f"      {one['segment']}: {one['value']:,.2f}, usually {one['usual']:,.2f}", markup=False)
+    for sentence in evidence.get("coincided", []):
+        _out.print(f"      {sentence}", soft_wrap=True, markup=False)
+    for row in result["history"]:
+        _out.print(f"      {_time(row['at'])}  {row['actor']}  {row['action']}  {row['detail']}", markup=False)
+    for row in result["messages"]:
+        fate = row["fate"] or row["last_error"] or ""
+        _out.print(f"      {_time(row['at'])}  {row['receiver']}  {row['event']}: {row['status']} {fate}", markup=False)
+
+
+def silence(result: dict) -> None:
+    _out.print(f"{result['fingerprint']} is silent until {_time(result['ends_at'])}.", markup=False)
+
+
+def replayed_rule(result: dict) -> None:
+    _out.print(
+        f"{result['rule']} would have opened {len(result['incidents'])} incidents ({result['per_week']} a week), open "
+        f"for {result['hours_open']} hours, the longest for {result['longest_hours']}; and sent "
+        f"{len(result['messages'])} messages.",
+        soft_wrap=True,
+    )
+    for row in result["incidents"]:
+        until = f" to {_time(row['resolved_hour'])}" if row["resolved_hour"] else ""
+        _out.print(f"  {_time(row['opened_hour'])}{until}  {row['detail']}", soft_wrap=True, markup=False)
+    for row in result["messages"]:
+        _out.print(f"  {_time(row['at'])}  {row['receiver']}  {row['subject']}", soft_wrap=True, markup=False)
+    _out.print(f"Picture: {result['picture']}", soft_wrap=True, markup=False)
 
 
 def quarantine(result: list[dict]) -> None:

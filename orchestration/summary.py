@@ -64,6 +64,7 @@ def status(connection: psycopg.Connection) -> dict:
         "models": models(connection),
         "incidents": incidents(connection),
         "outbox": outbox(connection),
+        "dead_letters": dead_letters(connection),
     }
 
 
@@ -161,6 +162,14 @@ def incidents(connection: psycopg.Connection) -> dict:
 def outbox(connection: psycopg.Connection) -> dict:
     rows = connection.execute("select status, count(*) as messages from ops.outbox group by status").fetchall()
     return {"pending": 0, "sent": 0, "dead": 0} | {row["status"]: row["messages"] for row in rows}
+
+
+def dead_letters(connection: psycopg.Connection) -> list[dict]:
+    """The ten newest messages that were given up, to whom, and why."""
+    return connection.execute(
+        """select created_at, channel, recipient, topic, subject, attempts, last_error
+           from ops.outbox where status = 'dead' order by created_at desc, message_id limit 10"""
+    ).fetchall()
 
 
 def tables_built(connection: psycopg.Connection) -> int:

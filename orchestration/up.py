@@ -23,17 +23,21 @@ STOP_SECONDS = 30
 
 def run(host: str, port: int, say: Callable[[str], None]) -> None:
     """Start all of it, say the address, and stay until Ctrl-C or SIGTERM. Raises TidemarkError when it cannot start."""
-    _require_free(host, port)
+    for needed in (port, port + 1):
+        _require_free(host, needed)
     for read in (tenant, sources, alerts, reports):
         read()  # what is wrong with the configuration is said here, not in a log
     embedded = not settings().database_url
     here = {"TIDEMARK_HOME": str(settings().home.resolve()), "TIDEMARK_CONFIG": str(settings().config.resolve())}
+    if "answers_url" not in settings().model_fields_set:  # else it is where the page is seen from outside
+        here["TIDEMARK_ANSWERS_URL"] = f"http://{host}:{port + 1}"
     environment = os.environ | instance.environment() | here
     log = settings().directory("logs") / "dagster.log"
     say(f"Starting Dagster (log: {log})")
     if embedded:
         say("The embedded database is for one operator: whoever reaches its socket is its superuser.")
     dagster = _start(host, port, environment, log)
+    answers = _start_answering(host, port + 1, os.environ | here, log)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _wait_until_it_answers(dagster, host, port, log)
@@ -46,6 +50,7 @@ def run(host: str, port: int, say: Callable[[str], None]) -> None:
     except KeyboardInterrupt:
         say("Stopping")
     finally:
+        _stop(answers)
         _stop(dagster)
         if embedded:
             server.stop(settings().home.resolve() / "postgres")
@@ -68,6 +73,21 @@ def _start(host: str, port: int, environment: dict[str, str], log: Path) -> subp
     environment["PYTHONPATH"] = str(ROOT)
     with log.open("ab") as output:
         # A session of its own: Ctrl-C reaches us alone, and we end Dagster's processes in order.
+        return subprocess.Popen(
+            command,
+            env=environment,
+            cwd=ROOT,
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+def _start_answering(host: str, port: int, environment: dict[str, str], log: Path) -> subprocess.Popen:
+    """The page behind the links in alerts, in a process of its own: it answers strangers."""
+    command = [sys.executable, "-m", "orchestration.cli", "alerts", "serve", "--host", host, "--port", str(port)]
+    with log.open("ab") as output:
         return subprocess.Popen(
             command,
             env=environment,

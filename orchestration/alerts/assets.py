@@ -1,9 +1,12 @@
-"""The asset of alerts. What an evaluation does is in `incidents`."""
+"""The asset of alerts. What an evaluation does is in `evaluation`."""
+
+from datetime import UTC, datetime
 
 import dagster as dg
 
 from orchestration import settings
-from orchestration.alerts.incidents import evaluate
+from orchestration.alerts import lineage
+from orchestration.alerts.evaluation import evaluate
 from orchestration.warehouse import database
 
 
@@ -14,12 +17,21 @@ from orchestration.warehouse import database
     deps=[dg.AssetKey(["api", "metric_hourly"]), dg.AssetKey(["api", "anomalies"])],
 )
 def incidents(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    """What is or was wrong: opened and resolved by the rules of `config/alerts.yml`, each told to its recipients."""
+    """What is or was wrong: opened and resolved by the rules of `config/alerts.yml`, each told to its receivers."""
     config = settings.alerts()
     with database.connect(rows=True) as connection:
-        done = evaluate(connection, config)
-    context.log.info(f"{done.opened} opened, {done.resolved} resolved, {done.notified} notified")
-    return dg.MaterializeResult(metadata={"opened": done.opened, "resolved": done.resolved, "notified": done.notified})
+        done = evaluate(connection, config, datetime.now(UTC), lineage.read())
+    context.log.info(
+        f"{done.opened} opened, {done.resolved} resolved, {done.notified} notified, {done.waiting} rules wait for data"
+    )
+    return dg.MaterializeResult(
+        metadata={
+            "opened": done.opened,
+            "resolved": done.resolved,
+            "notified": done.notified,
+            "waiting": done.waiting,
+        }
+    )
 
 
 assets = [incidents]

@@ -1,72 +1,20 @@
-"""Incidents in the database: one evaluation of all rules is one transaction over incidents, marks and mail."""
+"""The life of an incident in the database: open, acknowledged, resolved, opened again; with who did what, and when.
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from datetime import datetime
-from functools import partial
+When one opens is the rules' affair (`evaluation`), who is told of it that of `telling`.
+"""
+
+from datetime import datetime, timedelta
 
 import psycopg
 from psycopg.types.json import Jsonb
 
-from orchestration.alerts import notifications, series
-from orchestration.alerts.evaluation import Reading, State, Transition, walk
-from orchestration.alerts.rules import breaches, check_metrics, covers, fingerprint
-from orchestration.settings import Alerts, MetricRule, Rule, StandingRule, ThresholdRule, tenant
-from orchestration.warehouse import outbox
+from orchestration.errors import TidemarkError
 
-# What a rule of a kind finds wrong now: what it is about, the hour of event time in which it began where there is one,
-# since when it is known, and a sentence.
-_STANDING = {
-    "gate": """
-        select table_name as segment, null::timestamptz as hour, since,
-            coalesce(sentence, 'Its gate failed without naming an expectation.') as sentence
-        from ops.held_tables""",
-    "schema": """
-        select distinct on (segment) segment, ops.hour_of(changed_at, ops.timezone()) as hour, changed_at as since,
-            source || ': ' || field || ' of ' || event_type || ' ' || detail as sentence
-        from (
-            select *, concat_ws(' ', source, event_type, field) as segment,
-                case when change = 'vanished' then last_at else first_at end as changed_at
-            from ops.schema_changes where is_open
-        ) as changes
-        order by segment, load_id desc, change""",
-}
-
-_LOCK = 7_461_003  # 7_461_001 is held by migrations, 7_461_002 by loads
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What one evaluation did: how many incidents opened and resolved, and how many notifications were queued."""
-
-    opened: int
-    resolved: int
-    notified: int
-
-
-def evaluate(connection: psycopg.Connection, config: Alerts) -> Evaluation:
-    """Walk every rule over the hours it has not seen, in the transaction of `connection`, whose rows are dictionaries.
-
-    Opens and resolves incidents, moves the marks and queues the mail. What was evaluated before stays as it is, also
-    where an hour was restated since. Raises TidemarkError for a rule whose metric does not exist.
-    """
-    connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
-    as_of = series.newest_final_hour(connection)
-    metrics = series.catalogue(connection) if as_of else {}
-    if as_of:
-        check_metrics(config, metrics)
-    opened, resolved = set(), set(_close_unwatched(connection, config, as_of))
-    for name, rule in config.rules.items():
-        for incident_id, opens in _follow(connection, name, rule, metrics, as_of):
-            (opened if opens else resolved).add(incident_id)
-    notified = sum(
-        _notify_opening(connection, config, incident_id, metrics, as_of) for incident_id in sorted(opened)
-    ) + sum(_notify_resolution(connection, incident_id, metrics) for incident_id in sorted(resolved - opened))
-    return Evaluation(len(opened), len(resolved), notified)
+SYSTEM = "tidemark"
 
 
 def open_incidents(connection: psycopg.Connection) -> list[dict]:
-    """The incidents that are open, the longest open first. `connection` gives rows as dictionaries."""
+    """The incidents that are not resolved, the longest open first. `connection` gives rows as dictionaries."""
     query = "select * from ops.incidents where status <> 'resolved' order by opened_hour, incident_id"
     return connection.execute(query).fetchall()
 
@@ -77,176 +25,156 @@ def recent_incidents(connection: psycopg.Connection, limit: int = 20) -> list[di
     return connection.execute(query, [limit]).fetchall()
 
 
-# Each of these yields (incident_id, whether it opened) for what changed.
-
-
-def _follow(
-    connection: psycopg.Connection, name: str, rule: Rule, metrics: dict[str, dict], as_of: datetime | None
-) -> Iterator[tuple[int, bool]]:
-    if isinstance(rule, StandingRule):
-        yield from _follow_standing(connection, name, rule, as_of)
-    elif as_of:
-        for segment, readings in series.unread(connection, name, rule, as_of):
-            if readings:
-                yield from _follow_series(connection, name, rule, segment, metrics[rule.metric], readings)
-
-
-def _follow_series(
-    connection: psycopg.Connection, name: str, rule: MetricRule, segment: str, metric: dict, readings: list[Reading]
-) -> Iterator[tuple[int, bool]]:
-    cause = fingerprint(name, rule.metric, segment)
-    state = _state(connection, cause)
-    transitions, state = walk(readings, state, partial(breaches, rule), rule.min_hours, rule.clear_hours)
-    for transition in transitions:
-        if transition.opens:
-            incident = _incident(rule, segment, metric, transition)
-            yield _open(connection, rule=name, fingerprint=cause, severity=rule.severity, **incident), True
-        else:
-            yield _resolve(connection, cause, transition.first.hour), False
-    _save_state(connection, cause, readings[-1].hour, state)
-
-
-def _follow_standing(
-    connection: psycopg.Connection, name: str, rule: StandingRule, as_of: datetime | None
-) -> Iterator[tuple[int, bool]]:
-    """One data incident for each thing that is wrong now, until it no longer is."""
-    standing = {fingerprint(name, row["segment"]): row for row in connection.execute(_STANDING[rule.kind])}
-    known = {incident["fingerprint"] for incident in open_incidents(connection) if incident["rule"] == name}
-    for cause in sorted(standing.keys() - known):
-        row = standing[cause]
-        yield (
-            _open(
-                connection,
-                rule=name,
-                fingerprint=cause,
-                metric=rule.kind,
-                segment=row["segment"],
-                severity=rule.severity,
-                opened_hour=row["hour"] or as_of or row["since"],
-                value=None,
-                detail=row["sentence"],
-            ),
-            True,
-        )
-    for cause in sorted(known - standing.keys()):
-        yield _resolve(connection, cause, as_of), False
-
-
-def _close_unwatched(connection: psycopg.Connection, config: Alerts, as_of: datetime | None) -> list[int]:
-    """Resolve the open incidents that no rule watches any more: nothing else ever would."""
-    unwatched = []
-    for incident in open_incidents(connection):
-        rule = config.rules.get(incident["rule"])
-        is_watched = isinstance(rule, MetricRule) and covers(rule, incident["metric"], incident["segment"])
-        if not is_watched and not (isinstance(rule, StandingRule) and incident["metric"] == rule.kind):
-            unwatched.append(_resolve(connection, incident["fingerprint"], as_of))
-    return unwatched
-
-
-def _incident(rule: MetricRule, segment: str, metric: dict, transition: Transition) -> dict:
-    """The columns of an incident, with the values of its first hour. A threshold's limits are its `lo` and `hi`."""
-    first = transition.first
-    is_threshold = isinstance(rule, ThresholdRule)
-    incident = {
-        "metric": rule.metric,
-        "segment": segment,
-        "opened_hour": first.hour,
-        "value": first.value,
-        "expected": first.expected,
-        "lo": rule.below if is_threshold else first.lo,
-        "hi": rule.above if is_threshold else first.hi,
+def incident(connection: psycopg.Connection, incident_id: int) -> dict:
+    """One incident with its history and its messages. Raises TidemarkError when there is none."""
+    found = _read(connection, incident_id)
+    history = "select at, actor, action, detail from ops.incident_history where incident_id = %s order by history_id"
+    messages = """select receiver, event, told.at, outbox.status, outbox.fate, outbox.last_error
+                  from ops.incident_messages as told left join ops.outbox using (message_id)
+                  where incident_id = %s order by told.at, receiver"""
+    return found | {
+        "history": connection.execute(history, [incident_id]).fetchall(),
+        "messages": connection.execute(messages, [incident_id]).fetchall(),
     }
-    return incident | {"detail": notifications.sentence(incident, metric["unit"], transition.streak, tenant())}
 
 
-def _open(connection: psycopg.Connection, **columns) -> int:
+def begin(connection: psycopg.Connection, now: datetime, reopen_within: timedelta, columns: dict) -> int:
+    """Open an incident, or open the last one of its fingerprint again when that resolved within `reopen_within`."""
+    before = connection.execute(
+        """select incident_id, resolved_hour from ops.incidents
+           where fingerprint = %s order by incident_id desc limit 1""",
+        [columns["fingerprint"]],
+    ).fetchone()
+    columns = columns | {"evidence": Jsonb(columns.get("evidence", {}))}
+    if before and before["resolved_hour"] + reopen_within > columns["opened_hour"]:
+        kept = {key: value for key, value in columns.items() if key not in ("fingerprint", "opened_hour", "rule")}
+        changes = ", ".join(f"{name} = %({name})s" for name in kept)
+        connection.execute(
+            f"""update ops.incidents
+                set status = 'open', resolved_hour = null, resolved_at = null, openings = openings + 1, told_at = null,
+                    escalations = 0, snoozed_until = null, is_settled = false, {changes}
+                where incident_id = %(incident_id)s""",
+            kept | {"incident_id": before["incident_id"]},
+        )
+        note(connection, before["incident_id"], now, SYSTEM, "reopened", columns["detail"])
+        return before["incident_id"]
     names, places = ", ".join(columns), ", ".join(f"%({name})s" for name in columns)
-    return connection.execute(
-        f"insert into ops.incidents (status, {names}) values ('open', {places}) returning incident_id", columns
+    opened = connection.execute(
+        f"""insert into ops.incidents (status, opened_at, {names}) values ('open', %(now)s, {places})
+            returning incident_id""",
+        columns | {"now": now},
     ).fetchone()["incident_id"]
+    note(connection, opened, now, SYSTEM, "opened", columns["detail"])
+    return opened
 
 
-def _resolve(connection: psycopg.Connection, cause: str, hour: datetime | None) -> int:
-    return connection.execute(
+def end(connection: psycopg.Connection, now: datetime, cause: str, hour: datetime | None, why: str = "") -> int:
+    """Resolve the open incident of a fingerprint with the hour in which it was over; return its id."""
+    resolved = connection.execute(
         """update ops.incidents
-           set status = 'resolved',
-               resolved_hour = greatest(%s::timestamptz, opened_hour),
-               resolved_at = clock_timestamp()
+           set status = 'resolved', resolved_hour = greatest(%s::timestamptz, opened_hour), resolved_at = %s
            where fingerprint = %s and status <> 'resolved' returning incident_id""",
-        [hour, cause],
+        [hour, now, cause],
     ).fetchone()["incident_id"]
+    note(connection, resolved, now, SYSTEM, "resolved", why)
+    return resolved
 
 
-def _state(connection: psycopg.Connection, cause: str) -> State:
-    """Where the walk of a series stands. The incidents say whether one is open: somebody may have closed it."""
-    row = connection.execute(
-        """select
-               exists (select from ops.incidents where fingerprint = %(cause)s and status <> 'resolved') as is_open,
-               (select state from ops.alert_marks where fingerprint = %(cause)s) as state""",
-        {"cause": cause},
-    ).fetchone()
-    saved = row["state"]
-    if saved is None or saved["is_open"] != row["is_open"]:
-        return State(is_open=row["is_open"])
-    first = saved["first"] and Reading(**saved["first"] | {"hour": datetime.fromisoformat(saved["first"]["hour"])})
-    return State(saved["is_open"], saved["streak"], first)
+def acknowledge(connection: psycopg.Connection, incident_id: int, actor: str, now: datetime) -> dict:
+    """Somebody takes care: it does not escalate any more. Raises TidemarkError unless it is open."""
+    found = _unresolved(connection, incident_id)
+    if found["status"] == "open":
+        connection.execute("update ops.incidents set status = 'acknowledged' where incident_id = %s", [incident_id])
+        note(connection, incident_id, now, actor, "acknowledged")
+    return _read(connection, incident_id)
 
 
-def _save_state(connection: psycopg.Connection, cause: str, hour: datetime, state: State) -> None:
-    saved = asdict(state)
-    if state.first:
-        saved["first"]["hour"] = state.first.hour.isoformat()
+def snooze(connection: psycopg.Connection, incident_id: int, actor: str, now: datetime, until: datetime) -> dict:
+    """Say nothing of it until then; if it still lasts, its receivers are reminded. Raises TidemarkError."""
+    _unresolved(connection, incident_id)
+    if until <= now:
+        raise TidemarkError(f"An incident cannot be snoozed until {until:%Y-%m-%d %H:%M %Z}, which is past.")
+    connection.execute("update ops.incidents set snoozed_until = %s where incident_id = %s", [until, incident_id])
+    note(connection, incident_id, now, actor, "snoozed", f"until {until:%Y-%m-%d %H:%M %Z}")
+    return _read(connection, incident_id)
+
+
+def resolve(connection: psycopg.Connection, incident_id: int, actor: str, now: datetime, why: str = "") -> dict:
+    """Somebody says that it is over. What breaches again within the window opens it again. Raises TidemarkError."""
+    found = _unresolved(connection, incident_id)
     connection.execute(
-        """insert into ops.alert_marks (fingerprint, hour, state) values (%s, %s, %s)
-           on conflict (fingerprint) do update set hour = excluded.hour, state = excluded.state""",
-        [cause, hour, Jsonb(saved)],
+        """update ops.incidents
+           set status = 'resolved', resolved_at = %(now)s,
+               resolved_hour = greatest(
+                   opened_hour,
+                   (select hour from ops.alert_marks where alert_marks.fingerprint = incidents.fingerprint)
+               )
+           where incident_id = %(incident)s""",
+        {"incident": found["incident_id"], "now": now},
     )
+    note(connection, incident_id, now, actor, "resolved", why)
+    return _read(connection, incident_id)
 
 
-def _notify_opening(
-    connection: psycopg.Connection, config: Alerts, incident_id: int, metrics: dict, as_of: datetime | None
-) -> bool:
-    """Queue the mail about an incident that opened, unless it belongs to the past, as in a backfill."""
-    incident = _read(connection, incident_id)
-    if (
-        not isinstance(config.rules[incident["rule"]], StandingRule)
-        and (incident["resolved_hour"] or incident["walked_to"]) < as_of - config.notify_within
-    ):
-        return False
-    rule = config.rules[incident["rule"]]
-    message = notifications.opening(incident, rule, metrics.get(incident["metric"]), tenant())
-    return outbox.enqueue(connection, message, topic=_topic(incident_id), key=_key(incident, "opened"))
+def comment(connection: psycopg.Connection, incident_id: int, actor: str, now: datetime, text: str) -> dict:
+    """Write something down in the history. Raises TidemarkError for an empty text."""
+    if not text.strip():
+        raise TidemarkError("A comment needs words.")
+    found = _read(connection, incident_id)
+    note(connection, incident_id, now, actor, "commented", text.strip())
+    return found
 
 
-def _notify_resolution(connection: psycopg.Connection, incident_id: int, metrics: dict) -> bool:
-    """Queue the mail about an incident that resolved, to those who were told that it opened."""
-    query = "select recipient from ops.outbox where topic = %s order by recipient"
-    told = [row["recipient"] for row in connection.execute(query, [_topic(incident_id)])]
-    if not told:
-        return False
-    incident = _read(connection, incident_id)
-    message = notifications.resolution(incident, metrics.get(incident["metric"]), tenant(), told)
-    return outbox.enqueue(
-        connection,
-        message,
-        topic=f"incident {incident_id} resolved",
-        key=_key(incident, "resolved"),
-        reply_to=_key(incident, "opened"),
-    )
-
-
-def _read(connection: psycopg.Connection, incident_id: int) -> dict:
-    return connection.execute(
-        """select incidents.*, marks.hour as walked_to
-           from ops.incidents left join ops.alert_marks as marks using (fingerprint) where incident_id = %s""",
-        [incident_id],
+def silence(
+    connection: psycopg.Connection, fingerprint: str, actor: str, now: datetime, until: datetime, reason: str = ""
+) -> dict:
+    """Hold back what is told of incidents whose fingerprint begins so, until then: a rule's name silences the rule."""
+    if until <= now:
+        raise TidemarkError(f"A silence cannot end at {until:%Y-%m-%d %H:%M %Z}, which is past.")
+    made = connection.execute(
+        """insert into ops.silences (fingerprint, starts_at, ends_at, actor, reason)
+           values (%s, %s, %s, %s, %s) returning *""",
+        [fingerprint, now, until, actor, reason],
     ).fetchone()
+    for row in open_incidents(connection):
+        if is_silenced(row, [made]):
+            note(connection, row["incident_id"], now, actor, "silenced", f"until {until:%Y-%m-%d %H:%M %Z}")
+    return made
 
 
-def _topic(incident_id: int) -> str:
-    return f"incident {incident_id} opened"
+def silences(connection: psycopg.Connection, now: datetime) -> list[dict]:
+    """The silences that hold now."""
+    query = "select * from ops.silences where starts_at <= %(now)s and ends_at > %(now)s order by silence_id"
+    return connection.execute(query, {"now": now}).fetchall()
 
 
-def _key(incident: dict, what: str) -> str:
-    """Names a message for ever: an id alone would come again in another warehouse."""
-    return f"incident {incident['incident_id']} {incident['fingerprint']} {incident['opened_hour']} {what}"
+def is_silenced(row: dict, active: list[dict]) -> bool:
+    """Whether one of these silences covers an incident: its fingerprint, or a beginning of it up to a part's end."""
+    return any(
+        row["fingerprint"] == one["fingerprint"] or row["fingerprint"].startswith(one["fingerprint"] + "|")
+        for one in active
+    )
+
+
+def note(
+    connection: psycopg.Connection, incident_id: int, now: datetime, actor: str, action: str, detail: str = ""
+) -> None:
+    """Write into the history who did what when."""
+    connection.execute(
+        "insert into ops.incident_history (incident_id, at, actor, action, detail) values (%s, %s, %s, %s, %s)",
+        [incident_id, now, actor, action, detail],
+    )
+
+
+def _read(connection: psycopg.Connection, incident_id: int, lock: str = "") -> dict:
+    found = connection.execute(f"select * from ops.incidents where incident_id = %s {lock}", [incident_id]).fetchone()
+    if found is None:
+        raise TidemarkError(f"There is no incident {incident_id}: `./tidemark alerts list` shows those there are.")
+    return found
+
+
+def _unresolved(connection: psycopg.Connection, incident_id: int) -> dict:
+    found = _read(connection, incident_id, "for update")
+    if found["status"] == "resolved":
+        raise TidemarkError(f"Incident {incident_id} is resolved: nothing can be done about it any more.")
+    return found

@@ -1,22 +1,52 @@
-"""What a rule of `config/alerts.yml` means: which hours breach it and which series it covers. Nothing here does I/O."""
+"""What a rule of `config/alerts.yml` means: which steps breach it and which series it covers. Nothing here does I/O."""
 
 from collections.abc import Collection
 
-from orchestration.alerts.evaluation import Reading
+from orchestration.alerts.walk import Reading
 from orchestration.errors import TidemarkError
-from orchestration.settings import Alerts, AnomalyRule, MetricRule, ThresholdRule, settings
+from orchestration.settings import (
+    Alerts,
+    AnomalyRule,
+    ChangeRule,
+    Direction,
+    ForecastRule,
+    MetricRule,
+    ObjectiveRule,
+    Rule,
+    ThresholdRule,
+    VolumeRule,
+    place,
+)
 
 
-def breaches(rule: MetricRule, reading: Reading) -> bool:
-    """Whether an hour breaches a threshold or anomaly rule."""
-    if isinstance(rule, ThresholdRule):
-        is_above = rule.above is not None and reading.value > rule.above
-        is_below = rule.below is not None and reading.value < rule.below
-        return is_above or is_below
-    if isinstance(rule, AnomalyRule):
-        counts = rule.direction == "both" or (reading.value > reading.expected) == (rule.direction == "up")
-        return reading.is_anomaly and counts and effect(reading) >= rule.min_effect
-    raise TypeError(f"{type(rule).__name__} is not a rule over hours")
+def breaches(rule: Rule, reading: Reading) -> bool:
+    """Whether a step breaches a rule. One that could not be judged does not."""
+    match rule:
+        case ThresholdRule():
+            is_above = rule.above is not None and reading.value > rule.above
+            return is_above or (rule.below is not None and reading.value < rule.below)
+        case ObjectiveRule():
+            return reading.value > rule.burn
+    if reading.expected is None:
+        return False
+    match rule:
+        case ChangeRule():
+            if max(reading.value, reading.expected) < rule.least:
+                return False
+            rises = rule.rise is not None and _counts("up", reading) and effect(reading) >= rule.rise
+            return rises or (rule.fall is not None and _counts("down", reading) and effect(reading) >= rule.fall)
+        case AnomalyRule():
+            return reading.is_anomaly and _counts(rule.direction, reading) and effect(reading) >= rule.min_effect
+        case ForecastRule():
+            is_outside = not reading.lo <= reading.value <= reading.hi
+            return is_outside and _counts(rule.direction, reading) and effect(reading) >= rule.min_effect
+        case VolumeRule():
+            return reading.value < rule.below * reading.expected
+    raise TypeError(f"{type(rule).__name__} is not a rule over steps")
+
+
+def _counts(direction: Direction, reading: Reading) -> bool:
+    return direction == "both" or (reading.value > reading.expected) == (direction == "up")
 
 
 def effect(reading: Reading) -> float:
@@ -27,8 +57,23 @@ def effect(reading: Reading) -> float:
     return distance / abs(reading.expected) if reading.expected else float("inf")
 
 
+def limits(rule: Rule, reading: Reading) -> tuple[float | None, float | None]:
+    """The least and the greatest value that would have been right, where there are such."""
+    match rule:
+        case ThresholdRule():
+            return rule.below, rule.above
+        case ObjectiveRule():
+            return None, rule.burn
+        case ChangeRule() if reading.expected is not None:
+            least = reading.expected * (1 - rule.fall) if rule.fall else None
+            return least, reading.expected * (1 + rule.rise) if rule.rise else None
+        case VolumeRule() if reading.expected is not None:
+            return rule.below * reading.expected, None
+    return reading.lo, reading.hi
+
+
 def fingerprint(rule_name: str, *cause: str) -> str:
-    """What tells one cause from another: the rule with metric and segment, or with the table of a gate."""
+    """What tells one cause from another: the rule with metric and segment, or with what is wrong."""
     return "|".join((rule_name, *cause))
 
 
@@ -40,10 +85,12 @@ def covers(rule: MetricRule, metric: str, segment: str) -> bool:
 
 
 def check_metrics(config: Alerts, known: Collection[str]) -> None:
-    """Raise TidemarkError for the first rule whose metric is not in the catalogue."""
+    """Raise TidemarkError, with file and line, for the first rule whose metric is not in the catalogue."""
     for name, rule in config.rules.items():
-        if isinstance(rule, MetricRule) and rule.metric not in known:
-            raise TidemarkError(
-                f"{settings().config / 'alerts.yml'} rules.{name}.metric: there is no metric {rule.metric!r}: "
-                f"use one of {', '.join(sorted(known))}."
-            )
+        for key in ("metric", "of"):
+            metric = getattr(rule, key, None)
+            if metric is not None and metric not in known:
+                raise TidemarkError(
+                    f"{place('alerts.yml', 'rules', name, key)} rules.{name}.{key}: there is no metric {metric!r}: "
+                    f"use one of {', '.join(sorted(known))}."
+                )

@@ -5,18 +5,30 @@ same Message-ID. When a message is tried again stands in the table, so that it o
 """
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 import psycopg
 
-from orchestration.outbox.transports import Deferred, Message, Refused, Transport, Unreachable, transport
-from orchestration.settings import settings
+from orchestration.errors import TidemarkError
+from orchestration.outbox import channels
+from orchestration.outbox.transports import (
+    Deferred,
+    Gone,
+    Message,
+    Refused,
+    Transport,
+    Unreachable,
+    transport,
+)
+from orchestration.settings import Channel, alerts, settings
 from orchestration.warehouse import database
 
 ATTEMPTS = 16  # with these delays, a message is given up after a day and a half
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=30), timedelta(hours=6)
+MAIL = "mail"
 
 
 @dataclass(frozen=True)
@@ -30,33 +42,65 @@ class Delivered:
 
 
 def deliver(limit: int = 200) -> Delivered:
-    """Send up to `limit` due messages, the longest due first, each in a transaction of its own.
+    """Send up to `limit` due messages over each channel, the longest due first, each in a transaction of its own.
 
-    Several deliveries may run side by side: none takes a message that another one holds. Where the server cannot be
-    reached, the rest stays due. Raises TidemarkError when `TIDEMARK_SMTP_URL` is not a URL.
+    Channels don't wait for each other. Several deliveries may run side by side: none takes a message that another one
+    holds. Where a server cannot be reached, the rest of its channel stays due. Raises TidemarkError when
+    `TIDEMARK_SMTP_URL` is not a URL, or a channel lacks a secret.
     """
+    with database.connect(rows=True) as connection:
+        unanswerable = _give_up_answers(connection)
+        due = [
+            row["channel"]
+            for row in connection.execute(
+                f"select distinct channel from ops.outbox where {_DUE} order by channel"
+            ).fetchall()
+        ]
+    known = alerts().channels if set(due) - {MAIL} else {}
+    with ThreadPoolExecutor(max(len(due), 1)) as pool:
+        done = list(pool.map(lambda name: _deliver_over(name, known.get(name), limit), due))
+    return Delivered(
+        sent=sum(one.sent for one in done),
+        retried=sum(one.retried for one in done),
+        dead=unanswerable + sum(one.dead for one in done),
+        stopped="; ".join(one.stopped for one in done if one.stopped) or None,
+    )
+
+
+def _deliver_over(name: str, config: Channel | None, limit: int) -> Delivered:
     counts = {"sent": 0, "retried": 0, "dead": 0}
     stopped = None
-    with (
-        closing(transport(settings().smtp_url, settings().directory("outbox"))) as channel,
-        database.connect(rows=True, autocommit=True) as connection,
-    ):
-        while sum(counts.values()) < limit and not stopped:
-            with connection.transaction():
-                row = _next_due(connection)
-                if row is None:
-                    break
-                fate = _attempt(channel, row)
-                _write(connection, row["message_id"], fate)
-            counts[fate.outcome] += 1
-            stopped = fate.answer if fate.stops else None
+    with database.connect(rows=True, autocommit=True) as connection:
+        if name != MAIL and (why := _closed(connection, name, config)):
+            return Delivered(dead=_give_up_channel(connection, name, why))
+        opened = transport(settings().smtp_url, settings().directory("outbox")) if name == MAIL else _opened(config)
+        with closing(opened) as channel:
+            while sum(counts.values()) < limit and not stopped:
+                with connection.transaction():
+                    row = _next_due(connection, name)
+                    if row is None:
+                        break
+                    fate = _attempt(channel, row)
+                    _write(connection, row["message_id"], fate)
+                    if fate.is_gone:
+                        _stop(connection, name, config, fate.answer)
+                counts[fate.outcome] += 1
+                stopped = fate.answer if fate.stops else None
+                if fate.is_gone:
+                    counts["dead"] += _give_up_channel(connection, name, fate.answer)
     return Delivered(**counts, stopped=stopped)
+
+
+def _opened(config: Channel) -> Transport:
+    try:
+        return channels.channel(config)
+    except ValueError as error:  # of a signing secret
+        raise TidemarkError(f"A secret of config/alerts.yml cannot sign ({error}): it has to be base64.") from error
 
 
 def is_due(connection: psycopg.Connection) -> bool:
     """Whether any message waits to be sent now."""
-    query = "select exists (select from ops.outbox where status = 'pending' and next_attempt_at <= now())"
-    return connection.execute(query).fetchone()[0]
+    return connection.execute(f"select exists (select from ops.outbox where {_DUE})").fetchone()[0]
 
 
 def delay(attempts: int) -> timedelta:
@@ -66,23 +110,69 @@ def delay(attempts: int) -> timedelta:
 
 @dataclass(frozen=True)
 class _Fate:
-    """What an attempt led to. `outcome` is sent, retried or dead."""
+    """What an attempt led to. `outcome` is sent, retried or dead; `wait` is what the receiver asked for."""
 
     outcome: str
     answer: str
     attempts: int
     stops: bool = False
+    is_gone: bool = False
+    wait: timedelta | None = None
 
 
-def _next_due(connection: psycopg.Connection) -> dict | None:
+# What may be sent now. What answers another message waits until that one was delivered.
+_DUE = """status = 'pending' and next_attempt_at <= now() and (
+    after is null
+    or exists (select from ops.outbox as before where before.message_id = outbox.after and before.status = 'sent')
+)"""
+
+
+def _next_due(connection: psycopg.Connection, channel: str) -> dict | None:
     return connection.execute(
-        """select message_id, recipient, subject, mime, created_at, attempts
-           from ops.outbox
-           where status = 'pending' and next_attempt_at <= now()
-           order by next_attempt_at, message_id
-           limit 1
-           for update skip locked"""
+        f"""select message_id, recipient, subject, mime, payload, created_at, attempts
+            from ops.outbox
+            where channel = %s and {_DUE}
+            order by next_attempt_at, message_id
+            limit 1
+            for update skip locked""",
+        [channel],
     ).fetchone()
+
+
+def _give_up_answers(connection: psycopg.Connection) -> int:
+    """Nobody is told how something ended who was never told that it began."""
+    return connection.execute(
+        """update ops.outbox set status = 'dead', last_error = 'The message that it answers was never delivered.'
+           where status = 'pending'
+             and exists (select from ops.outbox as before
+                         where before.message_id = outbox.after and before.status = 'dead')"""
+    ).rowcount
+
+
+def _closed(connection: psycopg.Connection, name: str, config: Channel | None) -> str | None:
+    """Why nothing is sent over a channel any more, if so. Another address in the configuration opens it again."""
+    if config is None:
+        return f"config/alerts.yml has no channel {name} any more."
+    connection.execute(
+        "delete from ops.stopped_channels where channel = %s and address_hash <> %s",
+        [name, channels.address_hash(config)],
+    )
+    row = connection.execute("select reason from ops.stopped_channels where channel = %s", [name]).fetchone()
+    return row and row["reason"]
+
+
+def _stop(connection: psycopg.Connection, name: str, config: Channel, reason: str) -> None:
+    connection.execute(
+        """insert into ops.stopped_channels (channel, address_hash, reason) values (%s, %s, %s)
+           on conflict (channel) do nothing""",
+        [name, channels.address_hash(config), reason],
+    )
+
+
+def _give_up_channel(connection: psycopg.Connection, name: str, why: str) -> int:
+    return connection.execute(
+        "update ops.outbox set status = 'dead', last_error = %s where channel = %s and status = 'pending'", [why, name]
+    ).rowcount
 
 
 def _attempt(channel: Transport, row: dict) -> _Fate:
@@ -92,10 +182,12 @@ def _attempt(channel: Transport, row: dict) -> _Fate:
         return _Fate("sent", channel.send(Message(**row)), attempts)
     except Refused as error:
         return _Fate("dead", str(error), attempts)
+    except Gone as error:
+        return _Fate("dead", str(error), attempts, stops=True, is_gone=True)
     except Deferred as error:
-        return _Fate(later, str(error), attempts)
+        return _Fate(later, str(error), attempts, wait=error.after)
     except Unreachable as error:
-        return _Fate(later, str(error), attempts, stops=True)
+        return _Fate(later, str(error), attempts, stops=True, wait=error.after)
 
 
 def _write(connection: psycopg.Connection, message_id: str, fate: _Fate) -> None:
@@ -108,5 +200,5 @@ def _write(connection: psycopg.Connection, message_id: str, fate: _Fate) -> None
                last_error = case %(outcome)s when 'sent' then last_error else %(answer)s end,
                next_attempt_at = clock_timestamp() + %(delay)s
            where message_id = %(message_id)s""",
-        asdict(fate) | {"message_id": message_id, "delay": delay(fate.attempts)},
+        asdict(fate) | {"message_id": message_id, "delay": max(delay(fate.attempts), fate.wait or timedelta(0))},
     )

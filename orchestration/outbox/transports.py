@@ -1,4 +1,7 @@
-"""Where a message goes: a mail server, or a folder of `.eml` files when none is configured. No database here."""
+"""Where mail goes: a mail server, or a folder of `.eml` files when none is configured. No database here.
+
+Also what any way out has in common: the message, and the words in which it fails. Other ways are in `channels`.
+"""
 
 import os
 import re
@@ -6,7 +9,7 @@ import smtplib
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Literal, Protocol, Self
@@ -17,32 +20,45 @@ from orchestration.errors import TidemarkError
 TIMEOUT_SECONDS = 30
 
 
-class Refused(Exception):
-    """The server will never take this message: trying again cannot help."""
+class Undelivered(Exception):
+    """A message was not taken. `after`: how long the receiver asked to be left alone, if it did."""
+
+    def __init__(self, reason: str, after: timedelta | None = None):
+        super().__init__(reason)
+        self.after = after
 
 
-class Deferred(Exception):
-    """The server does not take this message now."""
+class Refused(Undelivered):
+    """The receiver will never take this message: trying again cannot help."""
 
 
-class Unreachable(Exception):
+class Deferred(Undelivered):
+    """The receiver does not take this message now."""
+
+
+class Unreachable(Undelivered):
     """No message can be sent now: the others need not be tried."""
+
+
+class Gone(Undelivered):
+    """The receiver wants no message any more."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """What is needed to send a row of `ops.outbox`."""
+    """What is needed to send a row of `ops.outbox`: `mime` of a mail, `payload` of any other message."""
 
     message_id: str
     recipient: str
     subject: str
-    mime: bytes
+    mime: bytes | None
+    payload: dict | None
     created_at: datetime
 
 
 class Transport(Protocol):
     def send(self, message: Message) -> str:
-        """Send a message and return its fate. Raises Refused, Deferred or Unreachable."""
+        """Send a message and return its fate. Raises Undelivered, as one of its four kinds."""
 
     def close(self) -> None:
         """Let go of what sending holds."""

@@ -1,5 +1,6 @@
 """Putting a message into `ops.outbox`, in the caller's transaction. Sending it is the outbox stage's work."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -28,12 +29,14 @@ def enqueue(
     key: str,
     manifest: dict | None = None,
     reply_to: str | None = None,
+    after: str | None = None,
 ) -> bool:
     """Queue a message for each of its recipients, once per `key` and recipient for ever.
 
     Sets a stable Message-ID, so that a receiver can drop a repeat; the sender and the date, unless they are given;
-    and with `reply_to`, the key of an earlier message, the headers that put both into one thread. Returns False when
-    all were queued before. Raises TidemarkError for a header that spans lines and for an address that is none.
+    and with `reply_to`, the id of an earlier message, the headers that put both into one thread. With `after`, the id
+    of another, it is sent only once that one was. Returns False when all were queued before. Raises TidemarkError for
+    a header that spans lines and for an address that is none.
     """
     _refuse_line_breaks(message)
     message = deepcopy(message)
@@ -49,15 +52,46 @@ def enqueue(
         _set(message, "Message-ID", _header(identity))
         if reply_to:
             for name in ("In-Reply-To", "References"):
-                _set(message, name, _header(message_id(reply_to, recipient)))
+                _set(message, name, _header(reply_to))
         queued |= bool(
             connection.execute(
-                """insert into ops.outbox (message_id, topic, recipient, subject, mime, manifest)
-                   values (%s, %s, %s, %s, %s, %s) on conflict (message_id) do nothing""",
-                [identity, topic, recipient, message["Subject"], message.as_bytes(policy=_WIRE), Jsonb(manifest or {})],
+                """insert into ops.outbox (message_id, topic, recipient, subject, mime, manifest, after)
+                   values (%s, %s, %s, %s, %s, %s, %s) on conflict (message_id) do nothing""",
+                [
+                    identity,
+                    topic,
+                    recipient,
+                    message["Subject"],
+                    message.as_bytes(policy=_WIRE),
+                    Jsonb(manifest or {}),
+                    after,
+                ],
             ).rowcount
         )
     return queued
+
+
+def enqueue_payload(
+    connection: psycopg.Connection,
+    channel: str,
+    payload: Callable[[str], dict],
+    *,
+    topic: str,
+    key: str,
+    after: str | None = None,
+) -> str:
+    """Queue a message to one of `channels` in config/alerts.yml, once per `key` and channel; return its id.
+
+    `payload` is given the id, and says what the channel will put into words of its own: it has a `message`.
+    """
+    identity = message_id(key, f"channel:{channel}")
+    told = payload(identity)
+    connection.execute(
+        """insert into ops.outbox (message_id, topic, recipient, subject, channel, payload, after)
+           values (%s, %s, %s, %s, %s, %s, %s) on conflict (message_id) do nothing""",
+        [identity, topic, channel, told["message"], channel, Jsonb(told), after],
+    )
+    return identity
 
 
 def _header(identity: str) -> str:

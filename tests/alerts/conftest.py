@@ -18,10 +18,24 @@ insert into api.metrics values
     ('orders', 'shop', 'Orders', 'count', 'distinct', 'up'),
     ('revenue', 'shop', 'Revenue', 'money', 'sum', 'up'),
     ('error_rate', 'system', 'Share of requests that fail', 'rate', 'ratio', 'down'),
-    ('latency_p95_ms', 'system', 'Latency', 'ms', 'percentile', 'down');
+    ('latency_p95_ms', 'system', 'Latency', 'ms', 'percentile', 'down'),
+    ('requests', 'system', 'Requests', 'count', 'sum', 'up'),
+    ('events', 'engagement', 'Events', 'count', 'sum', 'up'),
+    ('sessions', 'engagement', 'Sessions', 'count', 'sum', 'up');
 create table api.metric_hourly (
     metric text, segment text, hour timestamptz, value numeric, is_final boolean, load_id bigint default 1,
     primary key (metric, segment, hour)
+);
+create table api.metric_daily (
+    metric text, segment text, day date, value numeric, is_final boolean, load_id bigint default 1,
+    primary key (metric, segment, day)
+);
+create table api.metric_minutes (
+    metric text, segment text, minute timestamptz, value numeric, primary key (metric, segment, minute)
+);
+create table api.windows (as_of timestamptz);
+create table api.forecasts (
+    series_id text, ds timestamptz, yhat float8, lo_95 float8, hi_95 float8, load_id bigint
 );
 create table api.anomalies (
     series_id text, ds timestamptz, value float8, score float8 default 0, is_anomaly boolean, expected float8,

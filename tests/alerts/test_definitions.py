@@ -3,50 +3,79 @@
 import dagster as dg
 import pytest
 
+from orchestration.alerts import lineage
 from orchestration.alerts.assets import assets
+from orchestration.alerts.evaluation import evaluate
 from orchestration.alerts.jobs import jobs
+from orchestration.alerts.lineage import Lineage
 from orchestration.alerts.sensors import alert_evaluation, sensors
+from orchestration.settings import Alerts
 from orchestration.warehouse import marks
+from tests.alerts.conftest import at
 
 DEFINITIONS = dg.Definitions(assets=assets, jobs=jobs, sensors=sensors)
 
 
-def tick(cursor: str | None) -> tuple[str | None, str | None]:
-    """(run key, new cursor) of a tick of the sensor."""
+@pytest.fixture(autouse=True)
+def _minimal(monkeypatch):
+    """What depends on what needs dbt's project, which these tests do without."""
+    monkeypatch.setattr(lineage, "read", Lineage)
+
+
+def tick(cursor: str | None) -> tuple[bool, str | None]:
+    """(whether a run is asked for, the new cursor) of a tick of the sensor."""
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_sensor_context(instance=instance, cursor=cursor)
         data = alert_evaluation.evaluate_tick(context)
-        return (data.run_requests[0].run_key if data.run_requests else None), data.cursor
+        return bool(data.run_requests), data.cursor
+
+
+def earlier(cursor: str, seconds: int) -> str:
+    """The cursor as if its run had been asked for so much earlier."""
+    seen, _, asked = cursor.partition("|")
+    return f"{seen}|{float(asked) - seconds}"
 
 
 def test_the_sensor_asks_once_for_each_thing_that_is_new(published):
-    assert tick(None)[0] is None
+    assert not tick(None)[0]
 
     marks.set_mark(published.connection, "views.metric_hourly", 7)
     published.connection.commit()
-    first, cursor = tick(None)
-    assert first is not None
-    assert tick(cursor)[0] is None
+    asks, cursor = tick(None)
+    assert asks
+    assert not tick(cursor)[0]
 
     published.gate("raw.events", "failed")
     published.connection.commit()
-    second, cursor = tick(cursor)
-    assert tick(cursor)[0] is None
+    asks, cursor = tick(cursor)
+    assert asks
+    assert not tick(cursor)[0]
 
-    marks.set_mark(published.connection, "views.anomalies", 7)
+    for _ in range(2):  # judged again at the same load, after a training
+        marks.set_mark(published.connection, "views.anomalies", 7)
+        published.connection.commit()
+        asks, cursor = tick(cursor)
+        assert asks
+    assert not tick(cursor)[0]
+
+
+def test_time_alone_is_a_reason_once_an_hour_and_sooner_while_something_is_open(published):
+    _, cursor = tick(None)
+    assert not tick(earlier(cursor, 120))[0]
+    assert tick(earlier(cursor, 3601))[0]
+    published.hours("error_rate", [0.9])
+    alert = {"kind": "threshold", "metric": "error_rate", "above": 0.1, "recipients": ["ops@example.com"]}
+    evaluate(published.connection, Alerts.model_validate({"rules": {"errors": alert}}), at(1), Lineage())
     published.connection.commit()
-    third, cursor = tick(cursor)
-    marks.set_mark(published.connection, "views.anomalies", 7)  # judged again at the same load, after a training
-    published.connection.commit()
-    fourth, _ = tick(cursor)
-    assert len({first, second, third, fourth} - {None}) == 4
+    assert not tick(earlier(cursor, 30))[0]
+    assert tick(earlier(cursor, 120))[0]
 
 
-@pytest.mark.parametrize("table", ["views.churn_scores", "marts.metric_hourly"])
+@pytest.mark.parametrize("table", ["views.churn_scores", "marts.metric_hourly", "views.metric_minutes"])
 def test_the_sensor_leaves_alone_what_rules_do_not_read(published, table):
     marks.set_mark(published.connection, table, 7)
     published.connection.commit()
-    assert tick(None)[0] is None
+    assert not tick(None)[0]
 
 
 def test_the_job_evaluates_the_shipped_rules(published):
@@ -64,5 +93,6 @@ def test_the_job_evaluates_the_shipped_rules(published):
         "opened": 1,
         "resolved": 0,
         "notified": 1,
+        "waiting": 0,
     }
     assert [mail["subject"] for mail in published.mails()] == ["[critical] error_rate at 50.0 %, above 10.0 %"]

@@ -1,6 +1,7 @@
 """Evaluations against a real warehouse: what opens, resolves, is told, and stays as it is."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from email import message_from_bytes, policy
 
 import psycopg
@@ -8,8 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestration.alerts import incidents
-from orchestration.alerts.incidents import Evaluation, evaluate, open_incidents, recent_incidents
+from orchestration.alerts import evaluation, telling
+from orchestration.alerts.evaluation import Evaluation
+from orchestration.alerts.incidents import open_incidents, recent_incidents
+from orchestration.alerts.lineage import Lineage
 from orchestration.errors import TidemarkError
 from orchestration.settings import Alerts
 from orchestration.warehouse import database
@@ -19,16 +22,23 @@ ERRORS = {
     "kind": "threshold",
     "metric": "error_rate",
     "above": 0.05,
-    "min_hours": 2,
-    "clear_hours": 2,
+    "for": 2,
+    "clear": 2,
     "recipients": OPS,
 }
-ORDERS = {"kind": "anomaly", "metric": "orders", "min_effect": 0.5, "min_hours": 2, "clear_hours": 1, "recipients": OPS}
+ORDERS = {"kind": "anomaly", "metric": "orders", "min_effect": 0.5, "for": 2, "clear": 1, "recipients": OPS}
 GATE = {"kind": "gate", "severity": "critical", "recipients": ["data@example.com"]}
 
 
+NOW = datetime(2026, 3, 6, 12, tzinfo=UTC)
+
+
 def config(**rules: dict) -> Alerts:
-    return Alerts.model_validate({"rules": rules})
+    return Alerts.model_validate({"reopen_within": "PT0S", "rules": rules})
+
+
+def evaluate(connection: psycopg.Connection, rules: Alerts) -> Evaluation:
+    return evaluation.evaluate(connection, rules, NOW, Lineage())
 
 
 def test_a_threshold_incident_opens_once_resolves_once_and_each_is_mailed_once(published):
@@ -73,7 +83,7 @@ def test_what_was_evaluated_is_not_evaluated_again_when_it_is_restated(published
 
 
 def test_an_hour_without_rows_is_a_zero_for_a_count_and_no_evidence_for_a_rate(published):
-    quiet = {"kind": "threshold", "metric": "orders", "below": 1, "min_hours": 2, "recipients": OPS}
+    quiet = {"kind": "threshold", "metric": "orders", "below": 1, "for": 2, "recipients": OPS}
     published.hours("orders", [5, 7, None, None, None, 4, 6])
     published.hours("error_rate", [0.2, None, None, 0.2, 0.01, None, 0.01])
     evaluate(published.connection, config(quiet=quiet, errors=ERRORS))
@@ -84,7 +94,7 @@ def test_an_hour_without_rows_is_a_zero_for_a_count_and_no_evidence_for_a_rate(p
 
 
 def test_silence_at_the_end_of_a_count_is_seen_as_soon_as_other_hours_pass_it(published):
-    quiet = {"kind": "threshold", "metric": "orders", "below": 1, "min_hours": 3, "recipients": OPS}
+    quiet = {"kind": "threshold", "metric": "orders", "below": 1, "for": 3, "recipients": OPS}
     published.hours("orders", [5, 7])
     published.hours("error_rate", [0, 0, 0, 0, 0])
     assert evaluate(published.connection, config(quiet=quiet)).opened == 1
@@ -132,7 +142,7 @@ def test_an_old_breach_that_still_lasts_is_mailed(published):
 
 
 def test_a_recovery_is_not_mailed_when_the_opening_was_not(published):
-    rules = config(errors=ERRORS | {"clear_hours": 9})
+    rules = config(errors=ERRORS | {"clear": 9})
     published.hours("error_rate", [0.2, 0.2, 0.0])
     published.hours("orders", [1] * 80)  # the newest final hour is three days later
     assert evaluate(published.connection, rules) == Evaluation(opened=1, resolved=0, notified=0)
@@ -226,7 +236,9 @@ def test_an_incident_that_no_rule_watches_any_more_is_closed(published):
 def test_an_unknown_metric_is_said_and_changes_nothing(published):
     published.hours("error_rate", [0.2, 0.2])
     published.connection.commit()
-    with pytest.raises(TidemarkError, match=r"rules\.typo\.metric.*error_rate, latency_p95_ms, orders, revenue"):
+    with pytest.raises(
+        TidemarkError, match=r"rules\.typo\.metric.*error_rate, events, latency_p95_ms, orders, requests, revenue"
+    ):
         evaluate(published.connection, config(errors=ERRORS, typo=ERRORS | {"metric": "eror_rate"}))
     assert published.incidents() == []
 
@@ -239,7 +251,7 @@ def test_everything_of_an_evaluation_is_kept_or_nothing(published, monkeypatch):
         raise psycopg.OperationalError("the server went away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(incidents.outbox, "enqueue", fail)
+        patch.setattr(telling.outbox, "enqueue", fail)
         with pytest.raises(psycopg.OperationalError), database.connect(rows=True) as connection:
             evaluate(connection, config(errors=ERRORS))
     for table in ("ops.incidents", "ops.alert_marks", "ops.outbox"):
@@ -265,13 +277,13 @@ def test_evaluations_side_by_side_open_one_incident(published):
 def test_evaluating_in_any_batches_gives_the_same_incidents(published, values, data):
     """A rate and a count over the same hours, evaluated at once and after each of some batches of hours."""
     rules = config(
-        errors=ERRORS | {"clear_hours": 1},
-        quiet={"kind": "threshold", "metric": "orders", "below": 0.1, "min_hours": 2, "recipients": OPS},
+        errors=ERRORS | {"clear": 1},
+        quiet={"kind": "threshold", "metric": "orders", "below": 0.1, "for": 2, "recipients": OPS},
     )
     ends = sorted({*data.draw(st.lists(st.integers(1, len(values)), max_size=5)), len(values)})
 
     def run(ends: list[int]) -> list[tuple]:
-        published.connection.execute("truncate api.metric_hourly, ops.incidents, ops.alert_marks, ops.outbox")
+        published.connection.execute("truncate api.metric_hourly, ops.incidents, ops.alert_marks, ops.outbox cascade")
         begin = 0
         for end in ends:
             published.hours("error_rate", values[begin:end], first=begin)

@@ -1,24 +1,30 @@
-"""The mail about an incident, read back as a reader's program would."""
+"""The words about an incident, read back as a reader's program would."""
 
 from datetime import UTC, datetime
 
 import pytest
 
-from orchestration.alerts import notifications
-from orchestration.settings import GateRule, Tenant, ThresholdRule
+from orchestration.alerts import links, notifications
+from orchestration.settings import GateRule, ThresholdRule
 
-TENANT = Tenant(name="Demo", timezone="Europe/Berlin", currency="EUR")
-METRIC = {"metric": "revenue", "description": "Revenue, less refunds", "unit": "money"}
+NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 RULE = ThresholdRule(
-    kind="threshold", metric="revenue", above=1, description="Who & why?", recipients=["ops@example.com"]
+    kind="threshold",
+    metric="revenue",
+    above=1,
+    description="Who & why?",
+    runbook="https://wiki.example.com/r",
+    recipients=["ops@example.com"],
 )
 INCIDENT = {
     "incident_id": 17,
     "rule": "revenue",
+    "fingerprint": "revenue|revenue|all",
     "metric": "revenue",
     "segment": "all",
     "severity": "warning",
     "status": "open",
+    "owner": "shop team",
     "opened_hour": datetime(2026, 7, 1, 10, tzinfo=UTC),
     "resolved_hour": None,
     "value": 1234.5,
@@ -26,15 +32,35 @@ INCIDENT = {
     "lo": 4000.0,
     "hi": 6000.0,
     "detail": "Revenue fell.",
+    "evidence": {
+        "unit": "money",
+        "description": "Revenue, less refunds",
+        "step": "hour",
+        "contributions": [{"segment": "country=DE", "value": 0.0, "usual": 3000.0, "share": 0.8}],
+        "coincided": ["price of p1 changed from 5 to 9 at 2026-07-01 09:30 UTC"],
+    },
 }
+
+
+def told(event: str = "opened", rule=RULE, held: int = 0, **changes) -> notifications.Notification:
+    return several([INCIDENT | changes], event, rule, held)
+
+
+def several(rows: list[dict], event: str = "opened", rule=RULE, held: int = 0) -> notifications.Notification:
+    return notifications.Notification(event, rows, [rule] * len(rows), held, "ops@example.com", NOW)
 
 
 def body(message, kind: str) -> str:
     return message.get_body([kind]).get_content()
 
 
-def test_the_opening_says_what_where_since_when_and_what_was_expected():
-    message = notifications.opening(INCIDENT, RULE, METRIC, TENANT)
+@pytest.fixture(autouse=True)
+def _home(home):
+    """The shipped tenant lives in Berlin."""
+
+
+def test_the_opening_says_what_where_since_when_what_was_expected_and_why_perhaps():
+    message = notifications.mail(told())
     assert (
         message["Subject"] == "[warning] revenue at 1,234.50 EUR, 75 % below the expected 4,938.00 EUR"
     )  # 1234.50 is a quarter
@@ -44,12 +70,22 @@ def test_the_opening_says_what_where_since_when_and_what_was_expected():
         assert "1,234.50 EUR" in text
         assert "4,938.00 EUR, from 4,000.00 EUR to 6,000.00 EUR" in text
         assert "2026-07-01 12:00 CEST" in text
+        assert "country=DE: 0.00 EUR, usually 3,000.00 EUR" in text
+        assert "price of p1 changed from 5 to 9" in text
+        assert "https://wiki.example.com/r" in text
+        assert "shop team" in text
     assert "Who & why?" in body(message, "plain")
     assert "Who &amp; why?" in body(message, "html")
 
 
+def test_the_mail_holds_a_link_for_its_reader_and_no_other_incident():
+    text = body(notifications.mail(told()), "plain")
+    token = text.split("/incidents/")[1].split()[0]
+    assert links.unseal(token, NOW) == links.Grant(17, "ops@example.com", NOW + links.VALID)
+
+
 def test_a_currency_segment_has_its_own_currency():
-    message = notifications.opening(INCIDENT | {"segment": "currency=GBP"}, RULE, METRIC, TENANT)
+    message = notifications.mail(told(segment="currency=GBP"))
     assert (
         message["Subject"] == "[warning] revenue of currency=GBP at 1,234.50 GBP, 75 % below the expected 4,938.00 GBP"
     )
@@ -60,43 +96,54 @@ def test_a_currency_segment_has_its_own_currency():
     [(0.062, None, 0.05, "6.2 %, above 5.0 %"), (0.01, 0.02, 0.05, "1.0 %, below 2.0 %")],
 )
 def test_a_threshold_names_the_limit_that_was_crossed(value, lo, hi, expected):
-    incident = INCIDENT | {"metric": "error_rate", "value": value, "expected": None, "lo": lo, "hi": hi}
-    message = notifications.opening(incident, RULE, METRIC | {"unit": "rate"}, TENANT)
+    evidence = {"unit": "rate", "step": "hour"}
+    message = notifications.mail(told(metric="error_rate", value=value, expected=None, lo=lo, hi=hi, evidence=evidence))
     assert message["Subject"] == f"[warning] error_rate at {expected}"
 
 
 def test_what_was_expected_to_be_nothing_has_no_share():
-    incident = INCIDENT | {"value": 5.0, "expected": 0.0}
-    assert (
-        "revenue at 5.00 EUR, above the expected 0.00 EUR"
-        in notifications.opening(incident, RULE, METRIC, TENANT)["Subject"]
-    )
+    message = notifications.mail(told(value=5.0, expected=0.0))
+    assert "revenue at 5.00 EUR, above the expected 0.00 EUR" in message["Subject"]
 
 
 def test_the_resolution_says_until_when():
-    incident = INCIDENT | {"status": "resolved", "resolved_hour": datetime(2026, 7, 1, 14, tzinfo=UTC)}
-    message = notifications.resolution(incident, METRIC, TENANT, ["a@example.com", "b@example.com"])
+    message = notifications.mail(
+        told("resolved", status="resolved", resolved_hour=datetime(2026, 7, 1, 14, tzinfo=UTC))
+    )
     assert message["Subject"].startswith("[warning] Over: revenue at 1,234.50 EUR, 75 %")
-    assert message["To"] == "a@example.com, b@example.com"
     assert "It is over since 2026-07-01 16:00 CEST." in body(message, "plain")
+    assert "/incidents/" not in body(message, "plain")
 
 
 def test_a_gate_names_its_table():
-    incident = INCIDENT | {"metric": "gate", "segment": "raw.events", "value": None, "detail": "3 rows lack a score."}
     rule = GateRule(kind="gate", recipients=["data@example.com"])
-    message = notifications.opening(incident, rule, None, TENANT)
+    gate = {"metric": "gate", "segment": "raw.events", "value": None, "detail": "3 rows lack a score.", "evidence": {}}
+    message = notifications.mail(told(rule=rule, **gate))
     assert message["Subject"] == "[warning] raw.events is held back by its gate"
     assert "3 rows lack a score." in body(message, "plain")
 
 
+def test_many_are_named_up_to_a_number_and_counted():
+    rows = [INCIDENT | {"incident_id": number, "segment": f"endpoint=/{number}"} for number in range(1000)]
+    message = notifications.mail(several(rows, held=300))
+    assert message["Subject"] == "[warning] 1,000 incidents of revenue"
+    text = body(message, "plain")
+    assert text.count("endpoint=/") == notifications.LISTED
+    assert "980 are not" in text
+    assert "300 of them were held back" in text
+    assert len(notifications.payload(several(rows), "t", 1000)["incidents"]) == notifications.LISTED
+
+
 def test_nothing_from_the_data_is_markup_or_a_header():
     segment = "endpoint=</h2><script>alert(1)</script>\r\nBcc: evil@example.com"
-    incident = INCIDENT | {"segment": segment, "detail": f"{segment} is slow."}
-    message = notifications.opening(incident, RULE, METRIC, TENANT)
-    assert message["Bcc"] is None
-    assert "\n" not in message["Subject"]
-    assert "<script>" not in body(message, "html")
-    assert "&lt;script&gt;" in body(message, "html")
+    evidence = INCIDENT["evidence"] | {"coincided": [segment]}
+    for rows in (1, 2):
+        incident = INCIDENT | {"segment": segment, "detail": f"{segment} is slow.", "evidence": evidence}
+        message = notifications.mail(several([incident] * rows))
+        assert message["Bcc"] is None
+        assert "\n" not in message["Subject"]
+        assert "<script>" not in body(message, "html")
+        assert "&lt;script&gt;" in body(message, "html")
 
 
 @pytest.mark.parametrize(
@@ -109,6 +156,7 @@ def test_nothing_from_the_data_is_markup_or_a_header():
         (12.0, "count", "12"),
         (12.34, "count", "12.3"),
         (84.25, "score", "84.2"),
+        (14.4, "burn", "14.4 times the error budget"),
     ],
 )
 def test_quantities_are_written_with_their_unit(value, unit, expected):

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from orchestration import settings
-from orchestration.alerts.evaluation import Reading
 from orchestration.alerts.rules import breaches, check_metrics, covers
+from orchestration.alerts.walk import Reading
 from orchestration.errors import TidemarkError
 from orchestration.settings import Alerts, AnomalyRule, MetricRule, ThresholdRule
 
@@ -69,7 +69,7 @@ def test_covers():
 
 def test_an_unknown_metric_is_said_with_file_rule_and_the_known_ones(home):
     config = Alerts(rules={"typo": ThresholdRule(kind="threshold", above=1, **BASE | {"metric": "ordres"})})
-    with pytest.raises(TidemarkError, match=r"alerts\.yml rules\.typo\.metric: .*'ordres'.* orders, revenue\.$"):
+    with pytest.raises(TidemarkError, match=r"alerts\.yml:\d+ rules\.typo\.metric: .*'ordres'.* orders, revenue\.$"):
         check_metrics(config, {"revenue", "orders"})
 
 
@@ -79,7 +79,7 @@ def test_an_unknown_metric_is_said_with_file_rule_and_the_known_ones(home):
         ("    above: 5\n", None, None),
         ("    above: much\n", 6, "number"),
         ("", 3, "needs `above`, `below` or both"),
-        ("    above: 5\n    min_hours: 0\n", 7, "greater than or equal to 1"),
+        ("    above: 5\n    for: 0\n", 7, "greater than or equal to 1"),
         ("    above: 5\n    segment: endpoint\n", 7, "pattern"),
         ("    above: 5\n    abvoe: 6\n", 7, "not permitted"),
     ],
@@ -110,7 +110,14 @@ def test_the_shipped_rules_name_metrics_of_the_catalogue(home):
     catalogue = {metric.name: metric for metric in metrics()}
     config = settings.alerts()
     check_metrics(config, catalogue)
-    assert {rule.kind for rule in config.rules.values()} == {"threshold", "anomaly", "gate", "schema"}
+    assert {rule.kind for rule in config.rules.values()} >= {
+        "threshold",
+        "anomaly",
+        "gate",
+        "schema",
+        "absence",
+        "volume",
+    }
     for rule in config.rules.values():
         if isinstance(rule, MetricRule) and rule.segment != "all":
             assert rule.segment.partition("=")[0] in catalogue[rule.metric].segments

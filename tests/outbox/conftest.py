@@ -1,11 +1,15 @@
 """A real SMTP server in the test process, and messages to hand it."""
 
+import asyncio
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -26,6 +30,7 @@ class Server:
     def __init__(self):
         self.received: list[Envelope] = []
         self.answers: dict[tuple[str, str], list[str]] = {}
+        self.hangs = 0.0  # seconds, once the data are there
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options) -> str:
         if waiting := self.answers.get(("RCPT", address)):
@@ -36,6 +41,7 @@ class Server:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         if waiting := self.answers.get(("DATA", envelope.rcpt_tos[0])):
             return waiting.pop(0)
+        await asyncio.sleep(self.hangs)
         self.received.append(envelope)
         return f"250 taken as number {len(self.received)}"
 
@@ -90,6 +96,45 @@ def _certificate() -> tuple[bytes, bytes]:
     encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
     secret = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain)
     return certificate.public_bytes(encoding), secret
+
+
+class Receiver:
+    """An HTTP server that keeps what it gets. A test says what it answers, in turn; then it accepts."""
+
+    def __init__(self):
+        self.received: list[tuple[str, dict, bytes]] = []
+        self.answers: list[tuple[int, dict]] = []
+        self.delay = 0.0
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                time.sleep(receiver.delay)
+                receiver.received.append((self.path, dict(self.headers), body))
+                status, headers = receiver.answers.pop(0) if receiver.answers else (200, {})
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            do_GET = do_POST
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    one = Receiver()
+    yield one
+    one.server.shutdown()
+    one.server.server_close()
 
 
 class Outbox:

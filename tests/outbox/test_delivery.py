@@ -89,6 +89,39 @@ def test_a_server_that_hangs_is_not_waited_for_for_ever(queue, monkeypatch):
     assert queue.rows()[0]["status"] == "pending"
 
 
+def test_a_server_that_hangs_after_the_data_gets_the_same_message_again(queue, smtp, monkeypatch):
+    monkeypatch.setattr(transports, "TIMEOUT_SECONDS", 0.3)
+    smtp.hangs = 1.0
+    queue.add("one")
+    queue.add("two")
+    done = deliver()
+    assert (done.sent, done.retried) == (0, 1)  # the other one is not even tried
+    assert "timed out" in done.stopped or "closed" in done.stopped
+    smtp.hangs = 0.0
+    monkeypatch.setattr(transports, "TIMEOUT_SECONDS", 30)
+    queue.make_due()
+    assert deliver() == Delivered(sent=2)
+    ids = [message_from_bytes(envelope.content)["Message-ID"] for envelope in smtp.received]
+    assert len(set(ids)) == 2  # if it had taken the first one after all, it can tell
+
+
+def test_an_hour_without_a_server_loses_nothing_and_repeats_nothing(queue, smtp, monkeypatch):
+    url = os.environ["TIDEMARK_SMTP_URL"]
+    for number in range(3):
+        queue.add(f"number {number}")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("TIDEMARK_SMTP_URL", f"smtp://127.0.0.1:{unused.getsockname()[1]}")
+        for _ in range(12):  # every five minutes
+            assert deliver().sent == 0
+            queue.connection.execute("update ops.outbox set next_attempt_at = next_attempt_at - interval '5 minutes'")
+    monkeypatch.setenv("TIDEMARK_SMTP_URL", url)
+    queue.make_due()
+    assert deliver() == Delivered(sent=3)
+    assert len(smtp.received) == 3
+    assert all(row["attempts"] < ATTEMPTS // 2 for row in queue.rows())
+
+
 def test_a_message_is_given_up_after_its_last_attempt(queue, smtp):
     smtp.answers["RCPT", "a@example.com"] = ["451 never"] * ATTEMPTS
     queue.add()

@@ -56,7 +56,9 @@ def test_the_id_of_a_message_is_stable(queue):
 def test_a_reply_is_in_the_thread_of_each_recipient(queue):
     to = "a@example.com, b@example.com"
     outbox.enqueue(queue.connection, letter(to), topic="t", key="opened")
-    outbox.enqueue(queue.connection, letter(to), topic="t", key="resolved", reply_to="opened")
+    for recipient in to.split(", "):
+        opening = outbox.message_id("opened", recipient)
+        outbox.enqueue(queue.connection, letter(recipient), topic="t", key="resolved", reply_to=opening)
     messages = [parsed(row) for row in queue.rows()]
     openings = {message["To"]: message["Message-ID"] for message in messages if "In-Reply-To" not in message}
     replies = [message for message in messages if "In-Reply-To" in message]

@@ -1,0 +1,302 @@
+"""Who is told what of which incident, and what is held back: silences, quiet hours, snoozing, escalation, storms.
+
+Each evaluation compares what everybody was told with how things are, and queues the difference: a message that cannot
+be told now is told by a later one, if it is still true.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from itertools import groupby
+from zoneinfo import ZoneInfo
+
+import psycopg
+
+from orchestration.alerts import incidents, notifications
+from orchestration.settings import Alerts, Rule, tenant
+from orchestration.warehouse import outbox
+
+SEVERITIES = ("critical", "warning", "info")
+_CHANNEL = "channel:"
+_TOLD = ("opened", "reopened", "escalated", "reminded")
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something that a receiver is to be told of an incident; in a thread, if they were told of it before."""
+
+    receiver: str
+    event: str
+    step: int
+    row: dict
+    rule: Rule | None
+    thread_id: str | None = None
+
+    @property
+    def group(self) -> tuple:
+        """What shares one message."""
+        if self.thread_id:
+            return (self.event, self.thread_id)
+        return (self.event, self.row["rule"], self.row["incident_id"] if self.rule.group == "incident" else 0)
+
+    @property
+    def rank(self) -> tuple:
+        return (SEVERITIES.index(self.row["severity"]), self.row["opened_hour"], self.row["incident_id"])
+
+
+def tell(
+    connection: psycopg.Connection, config: Alerts, now: datetime, fresh: Iterable[int], only: str | None = None
+) -> int:
+    """Queue what is to be told at `now`; return the number of messages. `fresh` opened in this evaluation.
+
+    With `only`, nothing is told but of incidents of that rule.
+    """
+    rows = connection.execute(
+        """select * from ops.incidents where not is_settled and (%(only)s::text is null or rule = %(only)s)
+           order by incident_id""",
+        {"only": only},
+    ).fetchall()
+    told = _told(connection)
+    active = incidents.silences(connection, now)
+    fresh = set(fresh)
+    items: list[Item] = []
+    for row in rows:
+        rule = config.rules.get(row["rule"])
+        if incidents.is_silenced(row, active) or is_quiet(config, row, rule, now) or _sleeps(row, now):
+            continue
+        is_woken = row["snoozed_until"] is not None and row["status"] != "resolved"
+        if is_woken:
+            _wake(connection, row, now)
+        _escalate(connection, row, rule, now)
+        items += _wanted(config, row, rule, told.get(row["incident_id"], {}), is_woken, row["incident_id"] in fresh)
+    sent = 0
+    for receiver, own in groupby(sorted(items, key=lambda item: item.receiver), key=lambda item: item.receiver):
+        sent += _send(connection, config, receiver, list(own), now)
+    _settle(connection, rows)
+    return sent
+
+
+def is_quiet(config: Alerts, row: dict, rule: Rule | None, now: datetime) -> bool:
+    """Whether nothing is said of an incident at this time of day. What is critical is always said."""
+    quiet = config.quiet_hours if rule is None or rule.quiet_hours is None else rule.quiet_hours
+    if row["severity"] == "critical" or quiet in (None, "none"):
+        return False
+    clock = now.astimezone(ZoneInfo(quiet.timezone) if quiet.timezone else tenant().zone).time()
+    if quiet.start <= quiet.end:
+        return quiet.start <= clock < quiet.end
+    return clock >= quiet.start or clock < quiet.end
+
+
+def _sleeps(row: dict, now: datetime) -> bool:
+    return row["status"] != "resolved" and row["snoozed_until"] is not None and row["snoozed_until"] > now
+
+
+def _wake(connection: psycopg.Connection, row: dict, now: datetime) -> None:
+    """The snooze is over. Escalation counts anew: whoever snoozed it had seen it."""
+    connection.execute(
+        """update ops.incidents
+           set snoozed_until = null, told_at = case when told_at is not null then %s::timestamptz end
+           where incident_id = %s""",
+        [now, row["incident_id"]],
+    )
+    row["told_at"] = row["told_at"] and now
+    incidents.note(connection, row["incident_id"], now, incidents.SYSTEM, "woken")
+
+
+def _escalate(connection: psycopg.Connection, row: dict, rule: Rule | None, now: datetime) -> None:
+    """Take the steps that are due: only while it is open, and counted from when it was told."""
+    steps = rule.escalation if rule else []
+    while (
+        row["status"] == "open"
+        and row["told_at"]
+        and row["escalations"] < len(steps)
+        and row["told_at"] + steps[row["escalations"]].after <= now
+    ):
+        row["escalations"] += 1
+        connection.execute(
+            "update ops.incidents set escalations = %s where incident_id = %s", [row["escalations"], row["incident_id"]]
+        )
+        incidents.note(connection, row["incident_id"], now, incidents.SYSTEM, "escalated", f"step {row['escalations']}")
+
+
+def _wanted(
+    config: Alerts, row: dict, rule: Rule | None, told: dict[str, list[dict]], is_woken: bool, is_fresh: bool
+) -> list[Item]:
+    """What is to be told of one incident, to each receiver."""
+    wanted = []
+    if row["status"] == "resolved":
+        for receiver, messages in told.items():
+            if messages[-1]["event"] in _TOLD and _is_known(config, receiver):
+                wanted.append(Item(receiver, "resolved", 0, row, rule, messages[-1]["thread_id"]))
+        if not told and rule and (is_fresh or row["is_held"]):
+            wanted += [Item(receiver, "over", 0, row, rule) for receiver in _receivers(rule)]
+        return wanted
+    if rule is None:
+        return []
+    for receiver in _receivers(rule):
+        messages = told.get(receiver, [])
+        thread = messages[-1]["thread_id"] if messages else None
+        if not messages:
+            wanted.append(Item(receiver, "opened", 0, row, rule))
+        elif messages[-1]["event"] not in _TOLD:
+            wanted.append(Item(receiver, "reopened", 0, row, rule, thread))
+        elif is_woken:
+            wanted.append(Item(receiver, "reminded", 0, row, rule, thread))
+    steps = rule.escalation[: row["escalations"]] if row["status"] == "open" else []
+    for number, step in enumerate(steps, 1):
+        for receiver in _receivers(step):
+            messages = told.get(receiver, [])
+            is_told = any(
+                one["event"] == "escalated" and one["step"] >= number and one["opening"] == row["openings"]
+                for one in messages
+            )
+            if not is_told:
+                thread = messages[-1]["thread_id"] if messages else None
+                wanted.append(Item(receiver, "escalated", number, row, rule, thread))
+    return wanted
+
+
+def _receivers(who) -> list[str]:
+    return [*dict.fromkeys([*who.recipients, *(_CHANNEL + name for name in who.channels)])]
+
+
+def _is_known(config: Alerts, receiver: str) -> bool:
+    return not receiver.startswith(_CHANNEL) or receiver.removeprefix(_CHANNEL) in config.channels
+
+
+def _send(connection: psycopg.Connection, config: Alerts, receiver: str, items: list[Item], now: datetime) -> int:
+    """Queue what one receiver is to be told, in as many messages as an hour may have. The last tells all that is left.
+
+    When the hour has had all its messages, everything waits.
+    """
+    room = (
+        config.messages_per_hour
+        - connection.execute(
+            "select count(distinct message_id) as sent from ops.incident_messages where receiver = %s and at > %s",
+            [receiver, now - timedelta(hours=1)],
+        ).fetchone()["sent"]
+    )
+    items.sort(key=lambda item: item.rank)
+    groups: dict[tuple, list[Item]] = {}
+    for item in items:
+        groups.setdefault(item.group, []).append(item)
+    bundles = list(groups.values())
+    if len(bundles) > room:
+        first = max(room - 1, 0)
+        bundles, rest = bundles[:first], [item for bundle in bundles[first:] for item in bundle]
+        if room <= 0:
+            _hold(connection, rest)
+        else:
+            bundles.append(rest)
+    for bundle in bundles:
+        _queue(connection, receiver, bundle, now)
+    return len(bundles)
+
+
+def _hold(connection: psycopg.Connection, items: list[Item]) -> None:
+    ids = [item.row["incident_id"] for item in items]
+    connection.execute("update ops.incidents set is_held = true where incident_id = any(%s)", [ids])
+    for item in items:
+        item.row["is_held"] = True
+
+
+def _queue(connection: psycopg.Connection, receiver: str, items: list[Item], now: datetime) -> None:
+    """One message about one or more incidents, and what it told of each."""
+    what = sorted((item.row["incident_id"], item.row["openings"], item.event, item.step) for item in items)
+    marks = [f"{item.row['fingerprint']} {item.row['opened_hour']}" for item in items]
+    key = f"incidents {sha256(repr((what, marks, now)).encode()).hexdigest()}"
+    threads = {item.thread_id for item in items}
+    thread = threads.pop() if len(threads) == 1 else None
+    held = sum(item.row["is_held"] for item in items)
+    topic = f"incident {what[0][0]} {items[0].event}" if len(items) == 1 else f"{len(items)} incidents"
+    notification = notifications.Notification(
+        event=items[0].event if len({item.event for item in items}) == 1 else "several",
+        rows=[item.row for item in items],
+        rules=[item.rule for item in items],
+        held_back=held,
+        receiver=receiver,
+        now=now,
+    )
+    if receiver.startswith(_CHANNEL):
+        open_in_thread = _open_in_thread(connection, thread, items)
+        message_id = outbox.enqueue_payload(
+            connection,
+            receiver.removeprefix(_CHANNEL),
+            lambda identity: notifications.payload(notification, thread or identity, open_in_thread),
+            topic=topic,
+            key=key,
+            after=thread,
+        )
+    else:
+        outbox.enqueue(
+            connection, notifications.mail(notification), topic=topic, key=key, reply_to=thread, after=thread
+        )
+        message_id = outbox.message_id(key, receiver)
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            """insert into ops.incident_messages
+                   (incident_id, opening, receiver, event, step, message_id, thread_id, at)
+               values (%s, %s, %s, %s, %s, %s, %s, %s)""",
+            [
+                (
+                    item.row["incident_id"],
+                    item.row["openings"],
+                    receiver,
+                    item.event,
+                    item.step,
+                    message_id,
+                    thread or message_id,
+                    now,
+                )
+                for item in items
+            ],
+        )
+    ids = [item.row["incident_id"] for item in items]
+    connection.execute(
+        """update ops.incidents set told_at = coalesce(told_at, %s), is_held = false where incident_id = any(%s)""",
+        [now, ids],
+    )
+    connection.execute(
+        """insert into ops.incident_history (incident_id, at, actor, action, detail)
+           select incident_id, %s, %s, 'told', %s from unnest(%s::bigint[]) as incident_id""",
+        [now, incidents.SYSTEM, f"{receiver}: {topic}", ids],
+    )
+
+
+def _open_in_thread(connection: psycopg.Connection, thread: str | None, items: list[Item]) -> int:
+    """How many incidents of a thread are not over: a receiver that keeps one state for it resolves it at none."""
+    if thread is None:
+        return sum(item.row["status"] != "resolved" for item in items)
+    return connection.execute(
+        """select count(distinct incident_id) as open
+           from ops.incident_messages join ops.incidents using (incident_id)
+           where thread_id = %s and status <> 'resolved'""",
+        [thread],
+    ).fetchone()["open"]
+
+
+def _told(connection: psycopg.Connection) -> dict[int, dict[str, list[dict]]]:
+    """The messages about each unsettled incident by receiver, in the order in which they were queued."""
+    told: dict[int, dict[str, list[dict]]] = {}
+    rows = connection.execute(
+        """select incident_messages.* from ops.incident_messages join ops.incidents using (incident_id)
+           where not is_settled order by told_id"""
+    )
+    for row in rows:
+        told.setdefault(row["incident_id"], {}).setdefault(row["receiver"], []).append(row)
+    return told
+
+
+def _settle(connection: psycopg.Connection, rows: list[dict]) -> None:
+    """Of what is over and was told to be so, or was never told, nothing more will be said."""
+    connection.execute(
+        """update ops.incidents set is_settled = true
+           where incident_id = any(%s) and status = 'resolved' and not is_held
+             and not exists (
+                 select from (
+                     select distinct on (receiver) event from ops.incident_messages as told
+                     where told.incident_id = incidents.incident_id order by receiver, told_id desc
+                 ) as last where event not in ('resolved', 'over'))""",
+        [[row["incident_id"] for row in rows if row["status"] == "resolved"]],
+    )

@@ -1,0 +1,122 @@
+"""One POST to an address that somebody typed in: no redirects, no private networks, no waiting for ever."""
+
+import socket
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from urllib.parse import urlsplit
+
+import urllib3
+
+from orchestration.outbox.transports import Deferred, Gone, Refused, Unreachable
+
+CONNECT_SECONDS, READ_SECONDS = 5, 10
+LEAST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(days=1)
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is posted where. `allow_private` also allows plain http, as inside a network of one's own."""
+
+    url: str
+    body: bytes
+    headers: dict[str, str]
+    allow_private: bool = False
+
+
+def post(request: Request) -> str:
+    """Post and return the answer's status in words, without the URL: it may hold a secret.
+
+    The host is resolved once and that address is connected to, so that a name cannot turn into another one after it
+    was judged. Raises Gone for 410; Refused for what no repeat can mend (400, 413, 422); Unreachable for 429 and when
+    there is no answer in time; Deferred for anything else that is not a success, redirects among it.
+    """
+    parts = urlsplit(request.url)
+    host = parts.hostname or ""
+    if parts.scheme not in ("https", "http") or not host:
+        raise Deferred("Its address is not a URL that begins with https://.")
+    if parts.scheme == "http" and not request.allow_private:
+        raise Deferred(f"{host}: plain http is not allowed without allow_private: use https://.")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    address = _resolve(host, port, request.allow_private)
+    options = {"port": port, "timeout": urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)}
+    if parts.scheme == "https":
+        secure = ssl.create_default_context()
+        pool = urllib3.HTTPSConnectionPool(
+            str(address), server_hostname=host, assert_hostname=host, ssl_context=secure, **options
+        )
+    else:
+        pool = urllib3.HTTPConnectionPool(str(address), **options)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    headers = {"Content-Type": "application/json", "User-Agent": "Tidemark", "Host": parts.netloc.rpartition("@")[2]}
+    try:
+        with pool:
+            answer = pool.urlopen(
+                "POST", path, request.body, headers | request.headers, retries=False, redirect=False,
+                preload_content=False,
+            )  # fmt: skip
+            text = answer.read(300).decode(errors="replace")
+            answer.close()
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise Unreachable(f"{host}: {_reason(error)}") from error
+    return _judge(host, answer.status, answer.headers, " ".join(text.split()))
+
+
+def _judge(host: str, status: int, headers, text: str) -> str:
+    said = f"{host}: {status} {text}".strip()
+    if 200 <= status < 300:
+        return said
+    if status == 410:
+        raise Gone(said)
+    if status in (400, 413, 422):
+        raise Refused(said)
+    if status in (429, 503):
+        raise Unreachable(said, _retry_after(headers.get("Retry-After")))
+    if 300 <= status < 400:
+        raise Deferred(f"{said}: redirects are not followed")
+    raise Deferred(said)
+
+
+def _retry_after(text: str | None) -> timedelta | None:
+    """RFC 9110: seconds, or a date."""
+    if not text:
+        return None
+    try:
+        wait = timedelta(seconds=int(text)) if text.isdigit() else parsedate_to_datetime(text) - datetime.now(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(max(wait, LEAST_WAIT), LONGEST_WAIT)
+
+
+def _resolve(host: str, port: int, allow_private: bool) -> IPv4Address | IPv6Address:
+    """The address to connect to. Raises Unreachable when there is none, Deferred when one of them is private."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise Unreachable(f"{host}: {error}") from error
+    addresses = [ip_address(entry[4][0].partition("%")[0]) for entry in found]
+    if not allow_private and not all(map(is_public, addresses)):
+        raise Deferred(f"{host} is in a private network: set allow_private if it is meant to be.")
+    return addresses[0]
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Whether an address is one of the internet, also where it wraps one of version 4."""
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            return is_public(address.ipv4_mapped)
+        if address.sixtofour or address.teredo or address in _NAT64:
+            return False
+    return address.is_global and not address.is_multicast
+
+
+def _reason(error: Exception) -> str:
+    """The innermost reason: the outer ones name the address."""
+    while isinstance(reason := getattr(error, "reason", None) or error.__cause__, Exception):
+        error = reason
+    if isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
+        return "timed out"
+    return " ".join(str(error).split()) or type(error).__name__
