@@ -8,3 +8,11 @@
 {% macro number_property(name) -%}
     ops.number_of(properties -> '{{ name }}')
 {%- endmacro %}
+
+{# The time zone in which somebody was; Segment's calls have it in their context or traits. A name that is no zone is
+   null. #}
+{% macro zone_property() -%}
+    ops.known_zone(coalesce(
+        properties ->> 'timezone', properties #>> '{context,timezone}', properties #>> '{traits,timezone}'
+    ))
+{%- endmacro %}

@@ -14,6 +14,8 @@ SUITE = Suite(
                 "room_created",
                 "room_joined",
                 "room_started",
+                "room_paused",
+                "room_resumed",
                 "vote_cast",
                 "room_matched",
                 "room_completed",

@@ -229,8 +229,8 @@ PLANTED = [
         "staging.stg_room_events",
         {"event_type": "room_painted"},
         "failed",
-        "1 of 1 values of event_type are none of room_created, room_joined, room_started, vote_cast, room_matched, "
-        "room_completed, room_abandoned",
+        "1 of 1 values of event_type are none of room_created, room_joined, room_started, room_paused, room_resumed, "
+        "vote_cast, room_matched, room_completed, room_abandoned",
     ),
     ("staging.stg_room_events", {"room_id": None}, "warned", "room_id is missing in 1 of 1 rows"),
     ("staging.stg_transactions", {"amount": -10}, "warned", "1 of 1 values of amount are below 0, such as -10"),

@@ -21,8 +21,8 @@ select
         when event_type in ('page_viewed', 'content_viewed', 'content_started', 'content_completed', 'content_rated',
                             'content_searched') then 'engagement'
         when event_type in ('lesson_started', 'lesson_completed') then 'learning'
-        when event_type in ('room_created', 'room_joined', 'room_started', 'vote_cast', 'room_matched',
-                            'room_completed', 'room_abandoned') then 'rooms'
+        when event_type in ('room_created', 'room_joined', 'room_started', 'room_paused', 'room_resumed', 'vote_cast',
+                            'room_matched', 'room_completed', 'room_abandoned') then 'rooms'
         when event_type in ('product_viewed', 'product_added', 'checkout_started', 'order_completed',
                             'order_refunded', 'order_line_recorded', 'price_changed', 'competitor_price_observed',
                             'stock_changed') then 'shop'

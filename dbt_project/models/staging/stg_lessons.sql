@@ -14,6 +14,8 @@ select
     coalesce({{ text_property('difficulty') }}, 'medium') as difficulty,
     coalesce({{ text_property('origin') }}, 'web') as origin,
     {{ number_property('score') }} as score,
-    {{ number_property('duration_seconds') }} as duration_seconds
+    {{ number_property('duration_seconds') }} as duration_seconds,
+    {{ text_property('class_id') }} as class_id,
+    {{ zone_property() }} as timezone
 from events
 where event_type = 'lesson_completed'
