@@ -65,7 +65,7 @@ standing as (
         room_id, events.content_id, events.is_in_favour, events.content_id = moments.content_id as is_matched
     from events
     join moments using (room_id)
-    where event_type = 'vote_cast' and is_in_favour is not null and events.content_id is not null
+    where event_type = 'vote_cast' and is_in_favour is not null and events.content_id is not null and user_id is not null
     order by room_id, events.content_id, user_id, occurred_at desc, source desc, event_id desc
 ),
 
