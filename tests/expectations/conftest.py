@@ -28,6 +28,11 @@ SHAPES = {
     "marts.content_item_daily": "content_id text, day date, views bigint, starts bigint, completions bigint, "
     "ratings bigint, rating_sum numeric",
     "marts.user_weekly": "user_id text, week date, active_days bigint, events bigint, lessons_completed bigint",
+    "marts.learning_daily": "day date, user_id text, class_id text, skill text, activities bigint, scored bigint, "
+    "score_sum numeric, learning_seconds numeric",
+    "marts.rooms": "room_id text, day date, state text, members bigint, voters bigint, votes bigint, "
+    "paused_seconds numeric, waiting_seconds numeric, seconds_to_match numeric, active_seconds numeric, "
+    "consensus_rate numeric, consensus_strength numeric",
     "marts.user_daily": "user_id text, day date, events numeric, active_hours bigint, sessions bigint, "
     "lessons_completed bigint, average_score numeric, orders bigint, revenue numeric",
 }

@@ -84,6 +84,35 @@ GOOD = {
         {"user_id": "u1", "week": DAY, "active_days": 7, "events": 7, "lessons_completed": 0},
         {"user_id": "u2", "week": DAY, "active_days": 1, "events": 1, "lessons_completed": 0},
     ],
+    "marts.learning_daily": [
+        {
+            "day": DAY,
+            "user_id": "u1",
+            "class_id": "",
+            "skill": "a",
+            "activities": 3,
+            "scored": 2,
+            "score_sum": 170,
+            "learning_seconds": 600,
+        }
+    ],
+    "marts.rooms": [
+        {"room_id": "r1", "day": DAY, "state": "created", "members": 1, "voters": 0, "votes": 0, "paused_seconds": 0},
+        {
+            "room_id": "r2",
+            "day": DAY,
+            "state": "completed",
+            "members": 3,
+            "voters": 2,
+            "votes": 5,
+            "paused_seconds": 0,
+            "waiting_seconds": 300,
+            "seconds_to_match": 60,
+            "active_seconds": 400,
+            "consensus_rate": 0.5,
+            "consensus_strength": 1,
+        },
+    ],
     "marts.user_daily": [
         {
             "user_id": "u1",
@@ -309,6 +338,14 @@ PLANTED = [
     ),
     ("marts.sessions", {"actions": 0}, "failed", "1 of 3 values of actions are below 1, such as 0"),
     ("marts.content_item_daily", {"views": -1}, "failed", "1 of 1 values of views are below 0, such as -1"),
+    (
+        "marts.learning_daily",
+        {"score_sum": 201},
+        "warned",
+        "in 1 rows scores and lessons do not fit each other",
+    ),
+    ("marts.rooms", {"voters": 4}, "failed", "1 rooms have more voters than members"),
+    ("marts.rooms", {"active_seconds": -1}, "warned", "1 of 2 values of active_seconds are below 0, such as -1"),
     (
         "marts.user_weekly",
         {"active_days": 8},

@@ -97,7 +97,7 @@ insights as (
     where lessons_to_milestone * 10 <= next_milestone
 )
 
-select user_id, place, kind, skill, evidence, confidence, action, importance
+select user_id, place, kind, skill, evidence, round(confidence, 6) as confidence, action, importance
 from (
     select
         *,

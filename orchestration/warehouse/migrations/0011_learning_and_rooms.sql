@@ -18,10 +18,10 @@ create function ops.normal_cdf(z double precision) returns double precision
     return (
         select case when z >= 0 then 1 - tail else tail end
         from (
-            select exp(-z * z / 2) / sqrt(2 * pi()) * t * (
+            select exp(-x * x / 2) / sqrt(2 * pi()) * t * (
                 0.319381530 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429)))
             ) as tail
-            from (select 1 / (1 + 0.2316419 * abs(z)) as t) as terms
+            from (select x, 1 / (1 + 0.2316419 * x) as t from (select least(abs(z), 37) as x) as bounded) as terms
         ) as tails
     );
 
