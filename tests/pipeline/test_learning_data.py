@@ -78,7 +78,9 @@ def oulad(folder, target) -> list:
     submissions.select(
         "submission", "submitted_at", "id_student", "id_assessment", "assessment_type", "presentation", "score"
     ).write_csv(target / "submissions.csv")
-    results.select("enrolment", "ended_at", "id_student", "presentation", "final_result").write_csv(target / "results.csv")
+    results.select("enrolment", "ended_at", "id_student", "presentation", "final_result").write_csv(
+        target / "results.csv"
+    )
     return [("oulad-submissions", target / "submissions.csv"), ("oulad-results", target / "results.csv")]
 
 
@@ -107,9 +109,18 @@ def test_oulad_has_its_published_totals(dbt, data, load, tmp_path):
     assert results == {"pass": 12_361, "withdrawn": 10_156, "fail": 7_052, "distinction": 3_024}
     dbt.build("staging marts published", 2)
     assert ask("select count(*), count(*) - count(score) from marts.lessons") == [(173_912, 173)]
-    (plain,) = ask("select count(distinct user_id), sum((properties ->> 'score')::numeric) from raw.events where event_type = 'lesson_completed'")
-    assert ask("select count(*), sum(average_score * scored) from api.learners")[0] == (plain[0], pytest.approx(plain[1], abs=Decimal("0.1")))
-    (whole,) = ask("select sum(activities), count(distinct name) from api.learning_periods where scope = 'class' and grain = 'year'")
+    (plain,) = ask(
+        """select count(distinct user_id), sum((properties ->> 'score')::numeric) from raw.events
+           where event_type = 'lesson_completed'"""
+    )
+    assert ask("select count(*), sum(average_score * scored) from api.learners")[0] == (
+        plain[0],
+        pytest.approx(plain[1], abs=Decimal("0.1")),
+    )
+    (whole,) = ask(
+        """select sum(activities), count(distinct name) from api.learning_periods
+           where scope = 'class' and grain = 'year'"""
+    )
     assert whole == (173_912, 22)
 
 
@@ -117,7 +128,12 @@ def test_oulad_has_its_published_totals(dbt, data, load, tmp_path):
 def test_movielens_has_its_published_totals(dbt, data, load):
     ask = load([("movielens", data / "movielens-latest-small" / "ratings.csv.gz")])
     dbt.build("staging marts published", 1)
-    (totals,) = ask("select sum(judgements), count(*), 5 * sum(observed_rate * judgements) / sum(judgements) from api.preferences where scope = 'user'")
+    (totals,) = ask(
+        """select sum(judgements), count(*), 5 * sum(observed_rate * judgements) / sum(judgements) from api.preferences
+           where scope = 'user'"""
+    )
     assert totals == (100_836, 610, pytest.approx(Decimal("3.501557"), abs=Decimal("1e-6")))
-    (films,) = ask("select count(distinct content_id), sum(ratings), sum(rating_sum) / sum(ratings) from marts.content_item_daily")
+    (films,) = ask(
+        "select count(distinct content_id), sum(ratings), sum(rating_sum) / sum(ratings) from marts.content_item_daily"
+    )
     assert films == (9_724, 100_836, pytest.approx(Decimal("3.501557"), abs=Decimal("1e-6")))

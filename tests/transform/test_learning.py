@@ -35,7 +35,10 @@ def days_ago(number: int, hour: int = 9) -> datetime:
 
 def clock() -> list[dict]:
     """What makes the hour before NOON the newest complete one."""
-    return [event("clock", NOON - timedelta(minutes=45), "page_viewed"), event("clock", NOON + timedelta(minutes=90), "page_viewed")]
+    return [
+        event("clock", NOON - timedelta(minutes=45), "page_viewed"),
+        event("clock", NOON + timedelta(minutes=90), "page_viewed"),
+    ]
 
 
 EVENTS = [
@@ -54,7 +57,10 @@ EVENTS = [
     *lessons("low", [25, 27, 23, 26, 24, 25, 25, 30, 25, 20], days_ago(9)),
     *lessons("riser", list(range(50, 70, 2)), days_ago(9)),
     *(
-        event("keen", datetime(2026, 3, 10, hour, tzinfo=UTC), skill=skill, score=score, duration_seconds=2880, class_id="k")
+        event(
+            "keen", datetime(2026, 3, 10, hour, tzinfo=UTC),
+            skill=skill, score=score, duration_seconds=2880, class_id="k",
+        )
         for hour, skill, score in ((9, "a", 90), (10, "a", 80), (11, "b", 40))
     ),
     event("other", datetime(2026, 3, 10, 12, tzinfo=UTC), skill="b", score=70, duration_seconds=2880, class_id="k"),
@@ -70,7 +76,9 @@ def ask(dbt, connection):
 
 def test_what_is_told_of_learners(ask):
     assert ask("select distinct as_of from api.learners") == [(NOON,)]
-    standing = {user: row for user, *row in ask("select user_id, current_streak, streak_state, momentum from api.learners")}
+    standing = {
+        user: row for user, *row in ask("select user_id, current_streak, streak_state, momentum from api.learners")
+    }
     assert standing["today"] == [3, "extended", "high"]
     assert standing["yesterday"] == [2, "at risk", "medium"]
     assert standing["opened"] == [0, "broken", "medium"]
@@ -80,7 +88,9 @@ def test_what_is_told_of_learners(ask):
 
     struggling = ask("select user_id, last_scores, weaknesses from api.learners where is_struggling")
     assert struggling == [("low", [20, 25, 30, 25, 25], ["a"])]
-    unusual = ask("select user_id, skill, usual, recent, severity from api.learner_measures where is_unusual order by 1, 2")
+    unusual = ask(
+        "select user_id, skill, usual, recent, severity from api.learner_measures where is_unusual order by 1, 2"
+    )
     assert unusual == [("fallen", skill, 80, 25, "high") for skill in ("a", "all")]
     # Away for 18 days, where 2 are usual, always.
     assert ask("select user_id from api.learners where is_unusually_absent") == [("regular",)]
@@ -106,13 +116,22 @@ def test_what_is_told_of_learners(ask):
         (level,) for level in ("excellent", "good", "good", "fair", "fair", "poor", None)
     ]
 
-    insights = ask("select place, kind, confidence, evidence from api.learner_insights where user_id = 'low' order by 1")
+    insights = ask(
+        "select place, kind, confidence, evidence from api.learner_insights where user_id = 'low' order by 1"
+    )
     assert insights[0][1:3] == ("struggling", Decimal("0.857143"))  # six of seven, by the rule of succession
     assert insights[0][3] == "The newest 5 scores are all below 60: 20, 25, 30, 25, 25."
-    assert ask("select max(count) from (select count(*) from api.learner_insights group by user_id) as counts")[0][0] <= 5
+    assert (
+        ask("select max(count) from (select count(*) from api.learner_insights group by user_id) as counts")[0][0] <= 5
+    )
     assert ask("select kind from api.learner_insights where user_id = 'fallen' and place = 1") == [("unusual score",)]
     # Ten more lessons at 2 points each, of which ten scores are believed by half.
-    riser = ask("select place, recommendation, expected_effect from api.learner_recommendations where user_id = 'riser'")
+    riser = ask(
+        "select place, recommendation, expected_effect from api.learner_recommendations where user_id = 'riser'"
+    )
     assert riser == [(1, "practise a", 10)]
-    (trend,) = ask("select trend, improvement_rate, projected from api.learner_measures where (user_id, measure, skill) = ('riser', 'score', 'a')")
+    (trend,) = ask(
+        """select trend, improvement_rate, projected from api.learner_measures
+           where (user_id, measure, skill) = ('riser', 'score', 'a')"""
+    )
     assert trend == ("improving", 2, 100)

@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from tests.transform.events import load
-from tests.transform.test_learning import NOON, clock, days_ago, event
+from tests.transform.test_learning import clock, days_ago, event
 
 
 def votes(room: str, user: str, in_favour: int, against: int, first: int) -> list[dict]:
@@ -47,11 +47,16 @@ def test_what_is_told_of_rooms_and_their_people(dbt, connection):
         ("silent", "abandoned", "silent", 1, None, None),
     ]
     # Of ten votes on x four are in favour, and so (4 + 4) / 20 is what is expected; u: (3 + 4) / 13, v: (1 + 4) / 17.
-    preferences = ask("select name, preference from api.preferences where scope in ('all', 'user') and judgements > 0 order by 1")
+    preferences = ask(
+        "select name, preference from api.preferences where scope in ('all', 'user') and judgements > 0 order by 1"
+    )
     assert [(name, round(value, 6)) for name, value in preferences] == [
         ("all", Decimal("0.400000")), ("u", Decimal("0.538462")), ("v", Decimal("0.294118")),
     ]  # fmt: skip
-    users = {row[0]: row[1:] for row in ask("select user_id, rooms, rooms_hosted, main_role, rooms_a_week from api.room_users")}
+    users = {
+        row[0]: row[1:]
+        for row in ask("select user_id, rooms, rooms_hosted, main_role, rooms_a_week from api.room_users")
+    }
     assert users["h"] == (2, 2, "host", Decimal("0.5"))
     assert users["u"] == (2, 0, "guest", Decimal("0.5"))
     assert users["w"] == (1, 0, "watcher", Decimal("0.25"))
