@@ -5,7 +5,7 @@ from expectations.declaration import Suite, between, no_rows, one_of, unique
 SUITE = Suite(
     table="marts.rooms",
     columns=(
-        *("room_id", "day", "state", "members", "voters", "votes", "paused_seconds"),
+        *("room_id", "day", "state", "members", "voters", "votes", "paused_seconds", "is_contradictory"),
         *("waiting_seconds", "seconds_to_match", "active_seconds", "consensus_rate", "consensus_strength"),
     ),
     scope="days",
@@ -22,8 +22,15 @@ SUITE = Suite(
             "No room has more voters than members.",
             "{rooms:,} rooms have more voters than members",
         ),
-        between("waiting_seconds", 0, severity="warning"),  # events that contradict each other
-        between("seconds_to_match", 0, severity="warning"),
-        between("active_seconds", 0, severity="warning"),
+        no_rows(
+            "times are in order",
+            "select count(*) as rooms from {batch} as judged where is_contradictory having count(*) > 0",
+            "No room ends before it starts.",
+            "{rooms:,} rooms end before they start, or the like, and have no durations",
+            "warning",
+        ),
+        between("waiting_seconds", 0),
+        between("seconds_to_match", 0),
+        between("active_seconds", 0),
     ),
 )

@@ -31,8 +31,8 @@ SHAPES = {
     "marts.learning_daily": "day date, user_id text, class_id text, skill text, activities bigint, scored bigint, "
     "score_sum numeric, learning_seconds numeric",
     "marts.rooms": "room_id text, day date, state text, members bigint, voters bigint, votes bigint, "
-    "paused_seconds numeric, waiting_seconds numeric, seconds_to_match numeric, active_seconds numeric, "
-    "consensus_rate numeric, consensus_strength numeric",
+    "is_contradictory boolean, paused_seconds numeric, waiting_seconds numeric, seconds_to_match numeric, "
+    "active_seconds numeric, consensus_rate numeric, consensus_strength numeric",
     "marts.user_daily": "user_id text, day date, events numeric, active_hours bigint, sessions bigint, "
     "lessons_completed bigint, average_score numeric, orders bigint, revenue numeric",
 }

@@ -345,7 +345,12 @@ PLANTED = [
         "in 1 rows scores and lessons do not fit each other",
     ),
     ("marts.rooms", {"voters": 4}, "failed", "1 rooms have more voters than members"),
-    ("marts.rooms", {"active_seconds": -1}, "warned", "1 of 2 values of active_seconds are below 0, such as -1"),
+    (
+        "marts.rooms",
+        {"is_contradictory": True},
+        "warned",
+        "1 rooms end before they start, or the like, and have no durations",
+    ),
     (
         "marts.user_weekly",
         {"active_days": 8},

@@ -13,6 +13,7 @@ select
     rooms.completed_at,
     rooms.abandoned_at,
     rooms.last_at,
+    rooms.is_contradictory,
     rooms.waiting_seconds,
     rooms.seconds_to_match,
     rooms.pauses,

@@ -89,6 +89,20 @@ agreement as (
         max(in_favour_rate) filter (where is_matched) as match_agreement_rate
     from items
     group by room_id
+),
+
+-- A room that ends before it starts has no durations.
+ordered as (
+    select
+        moments.*,
+        coalesce(completed_at, abandoned_at) as ended_at,
+        coalesce(
+            greatest(created_at, started_at, matched_at) > coalesce(completed_at, abandoned_at)
+            or greatest(created_at, started_at) > matched_at
+            or created_at > started_at,
+            false
+        ) as is_contradictory
+    from moments
 )
 
 select
@@ -110,14 +124,19 @@ select
     moments.completed_at,
     moments.abandoned_at,
     moments.last_at,
-    extract(epoch from moments.started_at - moments.created_at) as waiting_seconds,
-    extract(epoch from moments.matched_at - coalesce(moments.started_at, moments.created_at)) as seconds_to_match,
+    moments.is_contradictory,
+    case when not is_contradictory then extract(epoch from moments.started_at - moments.created_at) end as waiting_seconds,
+    case when not is_contradictory
+        then extract(epoch from moments.matched_at - coalesce(moments.started_at, moments.created_at))
+    end as seconds_to_match,
     coalesce(pauses.pauses, 0) as pauses,
     coalesce(pauses.paused_seconds, 0) as paused_seconds,
-    extract(epoch from coalesce(moments.completed_at, moments.abandoned_at) - moments.started_at)
-        - coalesce(pauses.paused_seconds, 0) as active_seconds,
-    extract(epoch from coalesce(moments.completed_at, moments.abandoned_at) - coalesce(moments.created_at, moments.first_at))
-        as total_seconds,
+    case when not is_contradictory
+        then greatest(extract(epoch from moments.ended_at - moments.started_at) - coalesce(pauses.paused_seconds, 0), 0)
+    end as active_seconds,
+    case when not is_contradictory
+        then extract(epoch from moments.ended_at - coalesce(moments.created_at, moments.first_at))
+    end as total_seconds,
     moments.members,
     moments.voters,
     round(moments.voters::numeric / nullif(moments.members, 0), 6) as participation_rate,
@@ -130,7 +149,7 @@ select
     round(agreement.consensus_strength, 6) as consensus_strength,
     moments.content_id,
     round(agreement.match_agreement_rate, 6) as match_agreement_rate
-from moments
+from ordered as moments
 left join pauses using (room_id)
 left join votes_to_match using (room_id)
 left join agreement using (room_id)
