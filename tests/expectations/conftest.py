@@ -17,7 +17,7 @@ SHAPES = {
     "staging.stg_order_lines": "occurred_at timestamptz, order_id text, currency text, quantity numeric, "
     "price numeric, amount numeric",
     "staging.stg_requests": "occurred_at timestamptz, held_reason text",
-    "staging.stg_room_events": "occurred_at timestamptz, event_type text, room_id text",
+    "staging.stg_room_events": "occurred_at timestamptz, held_reason text",
     "staging.stg_transactions": "occurred_at timestamptz, event_type text, transaction_id text, seller_id text, "
     "currency text, amount numeric, fee numeric",
     "marts.metric_hourly": "metric text, segment text, hour timestamptz, value numeric",

@@ -40,7 +40,7 @@ GOOD = {
         {"occurred_at": NOON, "order_id": "o3", "currency": "GBP", "quantity": 1, "price": 0, "amount": 0},
     ],
     "staging.stg_requests": [{"occurred_at": NOON}, {"occurred_at": NOON}],
-    "staging.stg_room_events": [{"occurred_at": NOON, "event_type": "room_created", "room_id": "r1"}],
+    "staging.stg_room_events": [{"occurred_at": at(minutes=n)} for n in range(2)],
     "staging.stg_transactions": [
         {
             "occurred_at": NOON,
@@ -243,12 +243,10 @@ PLANTED = [
     ("staging.stg_requests", {"held_reason": "no status"}, "warned", "1 requests are held (no status)"),
     (
         "staging.stg_room_events",
-        {"event_type": "room_painted"},
-        "failed",
-        "1 of 1 values of event_type are none of room_created, room_joined, room_started, room_paused, room_resumed, "
-        "vote_cast, room_matched, room_completed, room_abandoned",
+        {"held_reason": "ends before it starts"},
+        "warned",
+        "1 events in rooms are held (ends before it starts)",
     ),
-    ("staging.stg_room_events", {"room_id": None}, "warned", "room_id is missing in 1 of 1 rows"),
     ("staging.stg_transactions", {"amount": -10}, "warned", "1 of 1 values of amount are below 0, such as -10"),
     (
         "staging.stg_transactions",

@@ -29,6 +29,7 @@ EVENTS = [
     event("u", MATCHED + timedelta(minutes=20), "content_completed", content_id="c", category="x"),
     event("v", MATCHED + timedelta(days=2), "content_viewed", content_id="c", category="x"),
     event("w", MATCHED - timedelta(minutes=1), "content_viewed", content_id="c", category="x"),
+    event("h", days_ago(0) + timedelta(minutes=1), "room_completed", room_id="new", duration_seconds=-60),  # held
     *votes("new", "u", 3, 0, 0),
     *votes("new", "v", 1, 6, 10),
 ]
@@ -45,6 +46,9 @@ def test_what_is_told_of_rooms_and_their_people(dbt, connection):
         ("matched", "completed", None, 3, 2100, Decimal("0.5")),
         ("new", "created", None, 3, None, None),
         ("silent", "abandoned", "silent", 1, None, None),
+    ]
+    assert ask("select relation, reason, events from api.held_values") == [
+        ("stg_room_events", "ends before it starts", 1)
     ]
     # Of ten votes on x four are in favour, and so (4 + 4) / 20 is what is expected; u: (3 + 4) / 13, v: (1 + 4) / 17.
     preferences = ask(

@@ -3,6 +3,7 @@
     'stg_content_events',
     'stg_lessons',
     'stg_requests',
+    'stg_room_events',
 ] %}
 {{ 'union all' if not loop.first }}
 {{ held_rows(name) }}
