@@ -131,7 +131,7 @@ select
     end as seconds_to_match,
     coalesce(pauses.pauses, 0) as pauses,
     coalesce(pauses.paused_seconds, 0) as paused_seconds,
-    case when not is_contradictory
+    case when not is_contradictory and ended_at >= started_at
         then greatest(extract(epoch from moments.ended_at - moments.started_at) - coalesce(pauses.paused_seconds, 0), 0)
     end as active_seconds,
     case when not is_contradictory
