@@ -1,4 +1,5 @@
--- Learners as they stand now, which is the end of the newest complete hour, by the clock of each.
+-- Learners as they stand now, which is the end of the newest complete hour, by the clock of each. Before the first hour is
+-- complete there is no now, and what depends on it is null.
 with learners as (
     select
         learners.*,
@@ -11,9 +12,10 @@ with learners as (
 present as (
     select
         *,
-        greatest(now_there::date - last_active_date, 0) as days_since_lesson,
-        greatest(now_there::date - greatest(last_active_date, (last_active_at at time zone timezone)::date), 0)
-            as days_since_active
+        case when as_of is not null then greatest(now_there::date - last_active_date, 0) end as days_since_lesson,
+        case when as_of is not null
+            then greatest(now_there::date - greatest(last_active_date, (last_active_at at time zone timezone)::date), 0)
+        end as days_since_active
     from learners
 )
 
@@ -29,13 +31,13 @@ select
     strengths,
     weaknesses,
     active_days,
-    case when days_since_lesson <= 1 then last_streak else 0 end as current_streak,
+    case when days_since_lesson <= 1 then last_streak when days_since_lesson > 1 then 0 end as current_streak,
     longest_streak,
     case
         when days_since_lesson > 1 then 'broken'
         when days_since_lesson = 1 then 'at risk'
-        when last_streak = 1 then 'begun'
-        else 'extended'
+        when days_since_lesson = 0 and last_streak = 1 then 'begun'
+        when days_since_lesson = 0 then 'extended'
     end as streak_state,
     streaks_broken + case when days_since_lesson > 1 then 1 else 0 end as streaks_broken,
     last_active_date,
@@ -45,7 +47,7 @@ select
         when days_since_lesson = 0 then 'high'
         when days_since_active <= 1 then 'medium'
         when days_since_active <= 3 then 'low'
-        else 'stalled'
+        when days_since_active > 3 then 'stalled'
     end as momentum,
     is_struggling,
     last_scores,
