@@ -1,26 +1,12 @@
 """What happened in rooms."""
 
-from expectations.declaration import Suite, never_null, one_of, share_by_day
+from expectations.declaration import Suite, holds
 
 SUITE = Suite(
     table="staging.stg_room_events",
-    columns=("occurred_at", "event_type", "room_id"),
+    reads="staging.stg_room_events_checked",
+    columns=("occurred_at", "held_reason"),
     scope="days",
     time="occurred_at",
-    expectations=(
-        one_of(
-            "event_type",
-            (
-                "room_created",
-                "room_joined",
-                "room_started",
-                "vote_cast",
-                "room_matched",
-                "room_completed",
-                "room_abandoned",
-            ),
-        ),
-        never_null("room_id", "warning"),
-        share_by_day("rooms by day", "room_id is null", things="events in rooms", fault="name no room"),
-    ),
+    expectations=holds("events in rooms"),
 )

@@ -35,7 +35,7 @@ VOCABULARY = frozenset(
     [
         *("page_viewed", "content_viewed", "content_started", "content_completed", "content_rated", "content_searched"),
         *("lesson_started", "lesson_completed"),
-        *("room_created", "room_joined", "room_started", "vote_cast"),
+        *("room_created", "room_joined", "room_started", "room_paused", "room_resumed", "vote_cast"),
         *("room_matched", "room_completed", "room_abandoned"),
         *("product_viewed", "product_added", "checkout_started", "order_completed", "order_refunded"),
         *("order_line_recorded", "price_changed", "competitor_price_observed", "stock_changed"),

@@ -12,12 +12,12 @@ from orchestration.warehouse import database
 SHAPES = {
     "staging.stg_events": "source text, event_id text, event_type text, occurred_at timestamptz, hour timestamptz, "
     "system text",
-    "staging.stg_content_events": "occurred_at timestamptz, event_type text, content_id text, rating numeric",
-    "staging.stg_lessons": "occurred_at timestamptz, score numeric, duration_seconds numeric",
+    "staging.stg_content_events": "occurred_at timestamptz, held_reason text",
+    "staging.stg_lessons": "occurred_at timestamptz, held_reason text",
     "staging.stg_order_lines": "occurred_at timestamptz, order_id text, currency text, quantity numeric, "
     "price numeric, amount numeric",
-    "staging.stg_requests": "occurred_at timestamptz, status numeric, latency_ms numeric",
-    "staging.stg_room_events": "occurred_at timestamptz, event_type text, room_id text",
+    "staging.stg_requests": "occurred_at timestamptz, held_reason text",
+    "staging.stg_room_events": "occurred_at timestamptz, held_reason text",
     "staging.stg_transactions": "occurred_at timestamptz, event_type text, transaction_id text, seller_id text, "
     "currency text, amount numeric, fee numeric",
     "marts.metric_hourly": "metric text, segment text, hour timestamptz, value numeric",
@@ -28,6 +28,11 @@ SHAPES = {
     "marts.content_item_daily": "content_id text, day date, views bigint, starts bigint, completions bigint, "
     "ratings bigint, rating_sum numeric",
     "marts.user_weekly": "user_id text, week date, active_days bigint, events bigint, lessons_completed bigint",
+    "marts.learning_daily": "day date, user_id text, class_id text, skill text, activities bigint, scored bigint, "
+    "score_sum numeric, learning_seconds numeric",
+    "marts.rooms": "room_id text, day date, state text, members bigint, voters bigint, votes bigint, "
+    "is_contradictory boolean, paused_seconds numeric, waiting_seconds numeric, seconds_to_match numeric, "
+    "active_seconds numeric, consensus_rate numeric, consensus_strength numeric",
     "marts.user_daily": "user_id text, day date, events numeric, active_hours bigint, sessions bigint, "
     "lessons_completed bigint, average_score numeric, orders bigint, revenue numeric",
 }

@@ -169,3 +169,11 @@ def test_after_the_poison_is_gone_everything_catches_up(pipeline):
     behind = rows("select table_name from ops.tidemarks where load_id < (select max(load_id) from raw.loads) "
                   "and table_name like 'marts.%'")  # fmt: skip
     assert behind == []
+
+
+def test_struggling_learners_and_abandoned_rooms_are_those_of_the_truth_and_no_others(pipeline, truth):
+    with database.connect() as connection:
+        struggling = connection.execute("select user_id from api.learners where is_struggling order by 1").fetchall()
+        abandoned = connection.execute("select room_id from api.rooms where state = 'abandoned' order by 1").fetchall()
+    assert [user for (user,) in struggling] == truth.struggling_learners
+    assert [room for (room,) in abandoned] == truth.abandoned_rooms

@@ -51,14 +51,27 @@ def random_events(rng: random.Random, count: int) -> list[dict]:
     makers = {
         "page_viewed": lambda: {},
         "content_viewed": lambda: {"content_id": "c1", "category": rng.choice("xy")},
-        "lesson_completed": lambda: {"skill": rng.choice("ab"), "score": rng.randint(0, 100), "duration_seconds": 60},
+        "lesson_completed": lambda: {
+            "skill": rng.choice("ab"),
+            "score": rng.randint(0, 100),
+            "duration_seconds": 60,
+            "timezone": rng.choice(["Asia/Tokyo", "America/New_York", "Nowhere/Land", None]),
+            "class_id": rng.choice("xy"),
+        },
         "order_completed": lambda: {
             "order_id": f"o{rng.random()}",
             "currency": rng.choice(["EUR", "USD"]),
             "products": [{"product_id": "p", "quantity": rng.randint(1, 3), "price": rng.randint(1, 9999) / 100}],
         },
         "request_served": lambda: {"endpoint": rng.choice(["/a", "/b"]), "status": 200, "latency_ms": rng.random()},
-        "room_matched": lambda: {"room_id": "r", "category": "c"},
+        "room_created": lambda: {"room_id": rng.choice("rs"), "category": "c"},
+        "vote_cast": lambda: {
+            "room_id": rng.choice("rs"),
+            "content_id": "c1",
+            "category": "c",
+            "is_in_favour": rng.random() < 0.7,
+        },
+        "room_matched": lambda: {"room_id": rng.choice("rs"), "content_id": "c1", "category": "c"},
         "transaction_created": lambda: {"transaction_id": f"t{rng.random()}", "amount": 5, "currency": "EUR"},
     }
     events = []

@@ -25,7 +25,20 @@ def make_cases(rng: random.Random, zone: ZoneInfo) -> list[Case]:
     return [
         histories.case(rng, number, FIRST_DAY + timedelta(days=number), far + timedelta(hours=number), zone, ROUNDS)
         for number in range(CASES)
-    ]
+    ] + [last_event()]
+
+
+def last_event() -> Case:
+    """The newest event of all is nobody's who is erased: what was final because of such a one's stays final."""
+    after = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, 12, tzinfo=UTC) + timedelta(days=CASES + 1)
+    event = {
+        "event_id": "last",
+        "event_type": "page_viewed",
+        "occurred_at": after.isoformat(),
+        "user_id": "last",
+        "properties": {},
+    }
+    return Case([event], [(ROUNDS - 1, event)])
 
 
 def loads_of_round(rng: random.Random, cases: list[Case], number: int) -> list[list[dict]]:

@@ -224,3 +224,59 @@ def test_tables_that_people_read_by_name_are_there(dbt, connection):
     with database.connect() as reader:
         for table in ("metric_hourly", "metric_daily", "metrics", "executive_summary", "forecasts", "anomalies"):
             reader.execute(f"select * from api.{table}")
+
+
+def lesson_of(user: str, number: int, hour: int, **properties) -> dict:
+    return {
+        "event_id": f"{user}-{number}", "event_type": "lesson_completed", "occurred_at": START + timedelta(hours=hour),
+        "user_id": user, "properties": {"skill": "a", "score": 50} | properties,
+    }  # fmt: skip
+
+
+def test_a_table_by_person_is_written_for_those_who_changed_and_no_others(dbt, connection):
+    def versions():
+        rows = connection.execute("select user_id, activities, xmin::text from marts.learners").fetchall()
+        connection.rollback()
+        return {user: (activities, version) for user, activities, version in rows}
+
+    def add(*events) -> None:
+        number = load(connection, list(events))
+        refresh(dbt, number)
+        dbt.remember_built(connection, "marts", dbt.checksum())
+        connection.commit()
+
+    add(*(lesson_of(user, 0, hour) for hour, user in enumerate("uvw")))
+    before = versions()
+    add(lesson_of("v", 1, 9), lesson_of("x", 0, 9))
+    after = versions()
+    assert {user for user in after if after[user] != before.get(user)} == {"v", "x"}
+    assert {user: activities for user, (activities, _) in after.items()} == {"u": 1, "v": 2, "w": 1, "x": 1}
+    connection.execute("delete from raw.events where user_id = 'v'")
+    connection.commit()
+    connection.execute("select setval('raw.load_ids', 2)")
+    marks.touch_hours(connection, START, START + timedelta(hours=10))
+    connection.commit()
+    refresh(dbt, 3)
+    assert {user: row for user, row in after.items() if user != "v"} == versions()
+    assert connection.execute("select user_id from views.learners order by 1").fetchall() == [("u",), ("w",), ("x",)]
+
+
+def test_what_a_gate_held_is_published_by_person_once_it_passes(dbt, connection):
+    def build(layers: str, mark: int) -> None:
+        dbt.build(layers, mark)
+        for layer in layers.split():
+            dbt.remember_built(connection, layer, dbt.checksum())
+        connection.commit()
+
+    def published() -> list[tuple]:
+        rows = connection.execute("select user_id, activities from views.learners order by 1").fetchall()
+        connection.rollback()
+        return rows
+
+    build("staging marts published", load(connection, [lesson_of("u", 0, 1)]))
+    build("staging marts", load(connection, [lesson_of("u", 1, 2)]))  # and the gate fails
+    assert published() == [("u", 1)]
+    build("staging marts", load(connection, [lesson_of("v", 0, 3)]))
+    build("published", 3)
+    assert published() == [("u", 2), ("v", 1)]
+    assert connection.execute("select count(*) from ops.changed_entities").fetchone() == (0,)

@@ -23,8 +23,8 @@ select
         when event_type in ('page_viewed', 'content_viewed', 'content_started', 'content_completed', 'content_rated',
                             'content_searched') then 'engagement'
         when event_type in ('lesson_started', 'lesson_completed') then 'learning'
-        when event_type in ('room_created', 'room_joined', 'room_started', 'vote_cast', 'room_matched',
-                            'room_completed', 'room_abandoned') then 'rooms'
+        when event_type in ('room_created', 'room_joined', 'room_started', 'room_paused', 'room_resumed', 'vote_cast',
+                            'room_matched', 'room_completed', 'room_abandoned') then 'rooms'
         when event_type in ('product_viewed', 'product_added', 'checkout_started', 'order_completed',
                             'order_refunded', 'order_line_recorded', 'price_changed', 'competitor_price_observed',
                             'stock_changed') then 'shop'
@@ -36,7 +36,7 @@ select
     -- what a person did, as against what a machine did on somebody's behalf
     user_id is not null and event_type not in (
         'request_served', 'price_changed', 'competitor_price_observed', 'stock_changed', 'transaction_settled',
-        'transaction_failed'
+        'transaction_failed', 'user_identified', 'group_joined', 'user_aliased', 'statement_voided'
     ) as is_activity
 from events
 cross join tenant

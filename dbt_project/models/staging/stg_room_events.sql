@@ -1,7 +1,3 @@
-with events as (
-    select * from {{ ref('stg_events') }}
-)
-
 select
     source,
     event_id,
@@ -10,8 +6,11 @@ select
     hour,
     user_id,
     load_id,
-    {{ text_property('room_id') }} as room_id,
-    {{ text_property('category') }} as category,
-    {{ text_property('content_id') }} as content_id
-from events
-where system = 'rooms'
+    room_id,
+    category,
+    content_id,
+    is_in_favour,
+    duration_seconds,
+    reason
+from {{ ref('stg_room_events_checked') }}
+where held_reason is null
