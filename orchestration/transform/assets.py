@@ -53,7 +53,7 @@ def _build(layer: str, high_mark: int, nodes: dict[str, dict]) -> dict[dg.AssetK
     files = project.checksum()
     results = project.build(layer, high_mark)
     with database.connect() as connection:
-        project.remember_built(connection, layer, files, high_mark)
+        project.remember_built(connection, layer, files)
     return {asset_key(nodes[one.node.unique_id]): round(one.execution_time, 3) for one in results}
 
 

@@ -121,15 +121,23 @@ def stands_at(connection: psycopg.Connection, layer: str, high_mark: int) -> boo
     ).fetchone()[0]
 
 
-def remember_built(connection: psycopg.Connection, layer: str, project: str, high_mark: int) -> None:
-    """Write down by which project a layer was built whole, and forget what its tables told each other on the way."""
+def remember_built(connection: psycopg.Connection, layer: str, project: str) -> None:
+    """Write down by which project a layer was built whole, and forget what every table built by entity has heard.
+
+    A published table may hear of it many runs later, when the gate before it passes at last.
+    """
     connection.execute(
         """insert into ops.layers (layer, project) values (%s, %s)
            on conflict (layer) do update set project = excluded.project, built_at = clock_timestamp()""",
         [layer, project],
     )
-    if layer == "marts":
-        connection.execute("delete from ops.changed_entities where load_id <= %s", [high_mark])
+    by_entity = [f"{n['schema']}.{n['alias']}" for n in nodes().values() if n["config"].get("grain") == "entity"]
+    connection.execute(
+        """delete from ops.changed_entities where load_id <= (
+               select min(coalesce(load_id, 0))
+               from unnest(%s::text[]) as name left join ops.tidemarks on table_name = name)""",
+        [by_entity],
+    )
 
 
 def nodes() -> dict[str, dict]:

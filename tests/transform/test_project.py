@@ -108,7 +108,7 @@ def test_a_layer_is_built_only_when_it_has_to_be(dbt, connection):
     dbt.build("staging marts", 1)
     assert not stands_at(1)  # nobody said by which project
     for layer in ("staging", "marts", "published"):
-        dbt.remember_built(connection, layer, files, 1)
+        dbt.remember_built(connection, layer, files)
     connection.commit()
     assert stands_at(1) and stands_at(0) and stands_at(2, "staging")
     assert not stands_at(2)
@@ -116,7 +116,7 @@ def test_a_layer_is_built_only_when_it_has_to_be(dbt, connection):
     connection.execute("drop view staging.stg_room_events cascade")
     assert not dbt.stands_at(connection, "staging", 1)
     connection.rollback()
-    dbt.remember_built(connection, "marts", "older files", 1)
+    dbt.remember_built(connection, "marts", "older files")
     assert not dbt.stands_at(connection, "marts", 1)
 
 
