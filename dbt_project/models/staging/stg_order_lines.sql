@@ -41,5 +41,11 @@ select
     case when event_type = 'order_refunded' then -stated_quantity else stated_quantity end as quantity,
     price,
     case when event_type = 'order_refunded' then -stated_quantity else stated_quantity end * price as amount,
-    is_refund
+    is_refund,
+    -- what the whole order says stands at its first line, so that sums are right; a refund takes it back
+    {% for name in ['discount', 'tax', 'shipping'] -%}
+    case when line_number = 1 then
+        case when event_type = 'order_refunded' then -1 else 1 end * ops.number_of(properties -> '{{ name }}')
+    end as {{ name }}{{ ',' if not loop.last }}
+    {% endfor %}
 from typed
