@@ -70,13 +70,13 @@ create or replace temp table rates as
 select properties ->> '$.currency' as currency, day, arg_max(number(properties ->> '$.rate'), occurred_at) as rate
 from placed
 where event_type = 'exchange_rate_published' and properties ->> '$.base_currency' = getvariable('currency')
-group by all;
+group by 1, 2;
 
 create or replace temp table conversions as
 select days.currency, days.day, case when days.currency = getvariable('currency') then 1 else max_by(rate, rates.day) end as rate
 from (select distinct currency, day from lines) as days
 left join rates on rates.currency = days.currency and rates.day <= days.day and rates.day >= days.day - 7
-group by all;
+group by days.currency, days.day;
 
 create or replace temp table metrics as
 with people as (
