@@ -27,6 +27,10 @@ SHAPES = {
     "length_seconds numeric, actions bigint",
     "marts.content_item_daily": "content_id text, day date, views bigint, starts bigint, completions bigint, "
     "ratings bigint, rating_sum numeric",
+    "marts.sales_hourly": "hour timestamptz, currency text, country text, category text, lines bigint, "
+    "gross_revenue numeric, refunds numeric, revenue numeric, rate numeric, converted_revenue numeric",
+    "marts.product_daily": "day date, product_id text, views bigint, adds bigint, orders bigint, revenue numeric, "
+    "lowest_stock numeric, oversold_at timestamptz",
     "marts.user_weekly": "user_id text, week date, active_days bigint, events bigint, lessons_completed bigint",
     "marts.user_daily": "user_id text, day date, events numeric, active_hours bigint, sessions bigint, "
     "lessons_completed bigint, average_score numeric, orders bigint, revenue numeric",

@@ -80,6 +80,34 @@ GOOD = {
     "marts.content_item_daily": [
         {"content_id": "c1", "day": DAY, "views": 1, "starts": 0, "completions": 0, "ratings": 0, "rating_sum": 0}
     ],
+    "marts.sales_hourly": [
+        {
+            "hour": NOON,
+            "currency": currency,
+            "country": "DE",
+            "category": "books",
+            "lines": 2,
+            "gross_revenue": 12,
+            "refunds": 2,
+            "revenue": 10,
+            "rate": rate,
+            "converted_revenue": 10 * rate,
+        }
+        for currency, rate in (("EUR", 1), ("USD", 0.9))
+    ],
+    "marts.product_daily": [
+        {"day": DAY, "product_id": "p", "views": 3, "adds": 1, "orders": 1, "revenue": -4, "lowest_stock": 0},
+        {
+            "day": DAY,
+            "product_id": "q",
+            "views": 0,
+            "adds": 0,
+            "orders": 0,
+            "revenue": 0,
+            "lowest_stock": -1,
+            "oversold_at": NOON,
+        },
+    ],
     "marts.user_weekly": [
         {"user_id": "u1", "week": DAY, "active_days": 7, "events": 7, "lessons_completed": 0},
         {"user_id": "u2", "week": DAY, "active_days": 1, "events": 1, "lessons_completed": 0},
@@ -309,6 +337,37 @@ PLANTED = [
     ),
     ("marts.sessions", {"actions": 0}, "failed", "1 of 3 values of actions are below 1, such as 0"),
     ("marts.content_item_daily", {"views": -1}, "failed", "1 of 1 values of views are below 0, such as -1"),
+    (
+        "marts.sales_hourly",
+        {"currency": "USD", "country": "US", "rate": 0.9},
+        "failed",
+        "1 figures in USD are not converted at their rate, the first at 2026-03-02 12:00 UTC",
+    ),
+    (
+        "marts.sales_hourly",
+        {"rate": 2, "converted_revenue": 20},
+        "failed",
+        "1 figures in EUR are not converted at their rate, the first at 2026-03-02 12:00 UTC",
+    ),
+    (
+        "marts.sales_hourly",
+        {"gross_revenue": 13},
+        "failed",
+        "revenue is not gross revenue less refunds in 1 rows, the first at 2026-03-02 12:00 UTC",
+    ),
+    (
+        "marts.sales_hourly",
+        {"currency": "GBP", "rate": None, "converted_revenue": None},
+        "warned",
+        "50.0 % of the 2 figures of sales of 2026-03-02 are in a currency without a rate, and so not converted "
+        "(allowed: 1 %)",
+    ),
+    (
+        "marts.product_daily",
+        {"lowest_stock": -3},
+        "failed",
+        "the stock of p on 2026-03-02 and when it was oversold do not agree",
+    ),
     (
         "marts.user_weekly",
         {"active_days": 8},

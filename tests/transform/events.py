@@ -65,7 +65,11 @@ def random_events(rng: random.Random, count: int) -> list[dict]:
         "request_served": lambda: {"endpoint": rng.choice(["/a", "/b"]), "status": 200, "latency_ms": rng.random()},
         "room_matched": lambda: {"room_id": "r", "category": "c"},
         "transaction_created": lambda: {
-            "transaction_id": f"t{rng.randrange(20)}", "seller_id": "s", "amount": 5, "currency": "EUR", "sequence": 1
+            "transaction_id": f"t{rng.randrange(20)}",
+            "seller_id": "s",
+            "amount": 5,
+            "currency": "EUR",
+            "sequence": 1,
         },
     }
     events = []

@@ -54,11 +54,19 @@ KINDS = {
             "quantity": rng.randint(-3, 30),
             "competitor": rng.choice("kl"),
         }
-        for kind in ("product_viewed", "product_added", "checkout_started", "stock_changed", "price_changed",
-                     "competitor_price_observed")
+        for kind in (
+            "product_viewed",
+            "product_added",
+            "checkout_started",
+            "stock_changed",
+            "price_changed",
+            "competitor_price_observed",
+        )
     },
     "exchange_rate_published": lambda rng: {
-        "currency": "USD", "base_currency": rng.choice(["EUR", "GBP"]), "rate": rng.randint(8000, 12000) / 10000
+        "currency": "USD",
+        "base_currency": rng.choice(["EUR", "GBP"]),
+        "rate": rng.randint(8000, 12000) / 10000,
     },
     **{
         kind: lambda rng: {  # few ids, so that states come together, and apart
