@@ -1,7 +1,3 @@
-with events as (
-    select * from {{ ref('stg_events') }}
-)
-
 select
     source,
     event_id,
@@ -9,8 +5,8 @@ select
     hour,
     user_id,
     load_id,
-    {{ text_property('currency') }} as currency,
-    {{ text_property('base_currency') }} as base_currency,
-    {{ number_property('rate') }} as rate
-from events
-where event_type = 'exchange_rate_published'
+    currency,
+    base_currency,
+    rate
+from {{ ref('stg_exchange_rates_checked') }}
+where held_reason is null

@@ -1,7 +1,3 @@
-with events as (
-    select * from {{ ref('stg_events') }}
-)
-
 select
     source,
     event_id,
@@ -9,8 +5,8 @@ select
     hour,
     user_id,
     load_id,
-    {{ text_property('seller_id') }} as seller_id,
-    {{ text_property('transaction_id') }} as transaction_id,
-    {{ number_property('rating') }} as rating
-from events
-where event_type = 'seller_rated'
+    seller_id,
+    transaction_id,
+    rating
+from {{ ref('stg_seller_ratings_checked') }}
+where held_reason is null
