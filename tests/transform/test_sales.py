@@ -1,7 +1,15 @@
 """The shop and the marketplace: what the simulator planted is found, and a rate that comes late restates."""
 
+import csv
+import gzip
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
+
+import pytest
 
 from orchestration.ingest import loader
 from orchestration.simulate.simulator import simulate
@@ -108,3 +116,62 @@ def test_what_the_simulator_planted_is_found_and_nothing_else(dbt, warehouse, tm
         assert (
             ask("select sum(orders) from api.shop_daily") == ask("select sum(orders) from api.customers") == [(orders,)]
         )
+
+
+def jaffle_orders(folder: Path, before: str) -> Iterator[tuple[dict, list[dict]]]:
+    """Every order up to a day, with its items as lines; as the files have them, money in cents."""
+
+    def read(name: str) -> csv.DictReader:
+        return csv.DictReader(gzip.open(folder / f"{name}.csv.gz", "rt", encoding="utf-8"))
+
+    products = {row["sku"]: row for row in read("raw_products")}
+    items = defaultdict(Counter)
+    for row in read("raw_items"):
+        items[row["order_id"]][row["sku"]] += 1
+    for row in read("raw_orders"):
+        if row["ordered_at"] < before:
+            lines = [
+                {"product_id": sku, "category": products[sku]["type"], "quantity": count,
+                 "price": int(products[sku]["price"]) / 100}
+                for sku, count in items[row["id"]].items()
+            ]  # fmt: skip
+            yield row, lines
+
+
+@pytest.mark.parametrize("before", ["2018-10-01", pytest.param("2020", marks=pytest.mark.nightly)])
+def test_the_jaffle_shop_has_the_totals_of_its_files(dbt, tenant_in, data, tmp_path, before):
+    """Revenue by day equals a plain sum over the files; subtotal + tax paid = order total, of every day to the cent."""
+    connection = tenant_in("UTC", currency="USD")
+    days, people, skus, path = defaultdict(Counter), set(), Counter(), tmp_path / "orders.jsonl"
+    with path.open("w") as file:
+        for row, lines in jaffle_orders(data / "jaffle-shop", before):
+            at, cents = row["ordered_at"], {name: int(row[name]) for name in ("subtotal", "tax_paid", "order_total")}
+            assert cents["subtotal"] + cents["tax_paid"] == cents["order_total"]
+            told = order(0, datetime.fromisoformat(at).replace(tzinfo=UTC), "USD", 0)
+            told |= {"event_id": row["id"], "user_id": row["customer"], "occurred_at": told["occurred_at"].isoformat()}
+            told["properties"] |= {"order_id": row["id"], "tax": cents["tax_paid"] / 100, "products": lines}
+            file.write(json.dumps(told) + "\n")
+            if lines:
+                days[at[:10]].update(cents | {"orders": 1})
+                people.add(row["customer"])
+                skus.update({line["product_id"]: line["quantity"] for line in lines})
+    loader.ingest("native", [path])
+    refresh(dbt, 1)
+
+    def daily(metric: str) -> dict[str, Decimal]:
+        query = "select day::text, value from api.metric_daily where metric = %s and segment = 'all'"
+        return dict(connection.execute(query, [metric]).fetchall())
+
+    assert len(days) > 25
+    revenue, taxes = daily("revenue"), daily("taxes")
+    assert revenue == daily("net_revenue") == daily("converted_revenue")
+    assert revenue == {day: Decimal(cents["subtotal"]) / 100 for day, cents in days.items()}
+    assert {day: revenue[day] + taxes[day] for day in days} == {
+        day: Decimal(cents["order_total"]) / 100 for day, cents in days.items()
+    }
+    assert daily("orders") == {day: cents["orders"] for day, cents in days.items()}
+    counts = "select count(*), sum(orders), sum(lifetime_revenue) from api.customers"
+    assert connection.execute(counts).fetchone() == (len(people), sum(daily("orders").values()), sum(revenue.values()))
+    assert connection.execute("select sum(new_customers) from api.shop_daily").fetchone() == (len(people),)
+    sold = connection.execute("select product_id, sum(sold_units) from marts.product_daily group by 1").fetchall()
+    assert dict(sold) == skus
