@@ -17,7 +17,7 @@ create view staging.stg_order_lines_checked as
 select source, event_id, occurred_at, ops.hour_of(occurred_at, ops.timezone()) as hour, user_id, load_id,
     properties ->> 'order_id' as order_id, properties ->> 'currency' as currency,
     ops.number_of(properties -> 'quantity') as quantity, ops.number_of(properties -> 'price') as price,
-    null::text as held_reason
+    case when properties ->> 'currency' = 'EURO' then 'unknown currency' end as held_reason
 from raw.events where event_type = 'order_line_recorded';
 
 create table marts.metric_daily (metric text, segment text, day date, value numeric);
