@@ -13,7 +13,7 @@ select
     local_time::date as day,
     user_id is not null and event_type not in (
         'request_served', 'price_changed', 'competitor_price_observed', 'stock_changed', 'transaction_settled',
-        'transaction_failed'
+        'transaction_failed', 'exchange_rate_published'
     ) as is_activity
 from events;
 
@@ -51,8 +51,32 @@ select
     *,
     case when event_type = 'order_refunded' then -stated else stated end as quantity,
     quantity * price as amount,
-    event_type = 'order_refunded' or stated < 0 as is_refund
+    event_type = 'order_refunded' or stated < 0 as is_refund,
+    coalesce(properties ->> '$.country', 'unknown') as country,
+    coalesce(line ->> '$.category', 'unknown') as category
 from typed;
+
+-- What an order says as a whole, once, if it has lines; a refund takes it back.
+create or replace temp table order_totals as
+select distinct
+    source, event_id, hour, day,
+    coalesce(properties ->> '$.currency', 'unknown') as currency,
+    coalesce(case when event_type = 'order_refunded' then -1 else 1 end * number(properties ->> '$.discount'), 0) as discount,
+    coalesce(case when event_type = 'order_refunded' then -1 else 1 end * number(properties ->> '$.tax'), 0) as tax
+from lines;
+
+-- The last rate of each day, and the value of a currency on a day: that of the day, or of up to seven days before.
+create or replace temp table rates as
+select properties ->> '$.currency' as currency, day, arg_max(number(properties ->> '$.rate'), occurred_at) as rate
+from placed
+where event_type = 'exchange_rate_published' and properties ->> '$.base_currency' = getvariable('currency')
+group by 1, 2;
+
+create or replace temp table conversions as
+select days.currency, days.day, case when days.currency = getvariable('currency') then 1 else max_by(rate, rates.day) end as rate
+from (select distinct currency, day from lines) as days
+left join rates on rates.currency = days.currency and rates.day <= days.day and rates.day >= days.day - 7
+group by days.currency, days.day;
 
 create or replace temp table metrics as
 with people as (
@@ -139,6 +163,51 @@ shop as (
     group by grouping sets ((hour), (day), (hour, currency), (day, currency))
 ),
 
+sums_of_currencies as (
+    select
+        currency,
+        hour,
+        day,
+        (sum(gross))::varchar as gross_revenue,
+        (sum(refund))::varchar as refunds,
+        (sum(discount))::varchar as discounts,
+        (sum(gross - refund - discount))::varchar as net_revenue,
+        (sum(tax))::varchar as taxes,
+        case when count(distinct counted) > 0 then sum(gross) || '/' || count(distinct counted) end as average_order_value
+    from (
+        select hour, day, currency, case when not is_refund then hour || order_id end as counted,
+            case when not is_refund then coalesce(amount, 0) else 0 end as gross,
+            case when is_refund then -coalesce(amount, 0) else 0 end as refund, 0 as discount, 0 as tax
+        from lines
+        union all
+        select hour, day, currency, null, 0, 0, discount, tax
+        from order_totals
+    )
+    group by grouping sets ((hour, currency), (day, currency))
+),
+
+sums as (
+    select 'currency=' || currency as dimension, * exclude currency from sums_of_currencies
+    union all
+    select null, * exclude currency from sums_of_currencies where currency = getvariable('currency')
+),
+
+converted as (
+    select
+        case when grouping(country) = 0 then 'country=' || country else 'category=' || category end as dimension,
+        hour,
+        day,
+        (sum(coalesce(amount, 0) * rate))::varchar as converted_revenue,
+        (count(*) filter (rate is null))::varchar as unconverted_lines,
+        (coalesce(sum(quantity) filter (not is_refund), 0))::varchar as sold_units,
+        (-coalesce(sum(quantity) filter (is_refund), 0))::varchar as returned_units
+    from lines
+    join conversions using (currency, day)
+    group by grouping sets (
+        (hour), (day), (hour, country), (day, country), (hour, category), (day, category)
+    )
+),
+
 marketplace as (
     select
         'currency=' || currency as dimension,
@@ -149,13 +218,30 @@ marketplace as (
             when grouping(currency) = 0 then coalesce(sum(amount) filter (is_created), 0)
             when count(*) filter (currency = getvariable('currency')) > 0
                 then coalesce(sum(amount) filter (is_created and currency = getvariable('currency')), 0)
-        end)::varchar as transaction_volume
+        end)::varchar as transaction_volume,
+        (case
+            when grouping(currency) = 0 then coalesce(sum(fee) filter (is_created), 0)
+            when count(*) filter (currency = getvariable('currency')) > 0
+                then coalesce(sum(fee) filter (is_created and currency = getvariable('currency')), 0)
+        end)::varchar as fees,
+        (case
+            when grouping(currency) = 0 then coalesce(sum(amount) filter (is_settled), 0)
+            when count(*) filter (currency = getvariable('currency')) > 0
+                then coalesce(sum(amount) filter (is_settled and currency = getvariable('currency')), 0)
+        end)::varchar as settled_volume,
+        (count(*) filter (is_settled))::varchar as settled_transactions,
+        (count(*) filter (is_failed))::varchar as failed_transactions,
+        case when count(*) filter (is_settled or is_failed) > 0
+            then count(*) filter (is_failed) || '/' || count(*) filter (is_settled or is_failed) end as failure_rate
     from (
         select
             *,
             coalesce(properties ->> '$.currency', 'unknown') as currency,
             number(properties ->> '$.amount') as amount,
-            event_type = 'transaction_created' as is_created
+            number(properties ->> '$.fee') as fee,
+            event_type = 'transaction_created' as is_created,
+            event_type = 'transaction_settled' as is_settled,
+            event_type = 'transaction_failed' as is_failed
         from placed
     )
     where event_type in ('transaction_created', 'transaction_settled', 'transaction_failed')
@@ -196,7 +282,11 @@ measured as (
     union all by name
     select dimension, hour, day, metric, value from shop unpivot (value for metric in (orders, units, revenue))
     union all by name
-    select dimension, hour, day, metric, value from marketplace unpivot (value for metric in (transactions, transaction_volume))
+    select dimension, hour, day, metric, value from marketplace unpivot (value for metric in (transactions, transaction_volume, fees, settled_volume, settled_transactions, failed_transactions, failure_rate))
+    union all by name
+    select dimension, hour, day, metric, value from sums unpivot (value for metric in (gross_revenue, refunds, discounts, net_revenue, taxes, average_order_value))
+    union all by name
+    select dimension, hour, day, metric, value from converted unpivot (value for metric in (converted_revenue, unconverted_lines, sold_units, returned_units))
     union all by name
     select dimension, hour, day, metric, value from requests unpivot (value for metric in (requests, error_rate, latency_p50_ms, latency_p95_ms))
 )

@@ -5,6 +5,7 @@ import re
 import secrets
 from contextlib import suppress
 from datetime import time, timedelta
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -85,6 +86,7 @@ def _known_zone(name: str) -> str:
 
 
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 
 
 class Config(BaseModel):
@@ -98,7 +100,11 @@ class Tenant(Config):
 
     name: str = Field(description="shown at the head of reports")
     timezone: TimeZone = Field("UTC", description="a day is a day here")
-    currency: str = Field("EUR", pattern="^[A-Z]{3}$", description="the currency of totals")
+    currency: Currency = Field("EUR", description="the currency of totals")
+    reporting_limits: dict[Currency, Annotated[Decimal, Field(gt=0)]] = Field(
+        {}, description="by currency, from which amount a transaction has to be reported"
+    )
+    near_limit_rate: Decimal = Field(Decimal("0.1"), gt=0, lt=1, description="how far below a limit is near it")
 
     @property
     def zone(self) -> ZoneInfo:

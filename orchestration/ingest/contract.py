@@ -39,6 +39,7 @@ VOCABULARY = frozenset(
         *("room_matched", "room_completed", "room_abandoned"),
         *("product_viewed", "product_added", "checkout_started", "order_completed", "order_refunded"),
         *("order_line_recorded", "price_changed", "competitor_price_observed", "stock_changed"),
+        "exchange_rate_published",
         *("transaction_created", "transaction_settled", "transaction_failed", "seller_rated"),
         *("request_served",),
     ]

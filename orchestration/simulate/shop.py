@@ -25,6 +25,7 @@ from orchestration.simulate.world import COUNTRIES, NEVER, PRODUCT_CATEGORIES, W
 CURRENCY = "EUR"
 _VAT = np.array([19, 20, 7, 18, 17, 10])  # per cent, by country
 _COMPETITORS = ["Northshop", "Bargainia", "Kiosk24"]
+_RATES = {"GBP": 1.17, "USD": 0.92}  # in euros
 _REASONS = ["counted", "order", "returned", "restocked"]
 _FREE_SHIPPING, _SHIPPING = 50_00, 4_90
 _CHECKS_OUT, _ORDERS = 0.88, 0.92
@@ -175,7 +176,7 @@ def _refunds(rng: np.random.Generator, world: World, orders: Table) -> Table:
     back = np.flatnonzero((rng.random(len(orders)) < 0.04) & (at < world.people.leaves[orders.user]))
     properties = {name: take(column, back) for name, column in orders.properties.items()}
     refunded = properties["total"].cents - properties["shipping"].cents
-    kept = {name: properties[name] for name in ("order_id", "currency", "products")}
+    kept = {name: properties[name] for name in ("order_id", "currency", "tax", "discount", "products")}
     return Table("order_refunded", at[back], orders.user[back], None, kept | {"total": Money(refunded)})
 
 
@@ -271,6 +272,24 @@ def _competitors(rng: np.random.Generator, period: Period, world: World) -> Tabl
             "competitor": Text(competitor, _COMPETITORS),
             "price": Money(price.astype(np.int64)),
             "currency": _euro(len(product)),
+        },
+    )
+
+
+def exchange_rates(period: Period, world: World) -> Table:
+    """What foreign currencies are worth, each day at 15:00 UTC; it swings by two per cent within a month."""
+    currencies = list(_RATES)
+    day, currency = np.divmod(np.arange(period.days * len(currencies)), len(currencies))
+    swing = 1 + 0.02 * np.sin(2 * np.pi * day / 30 + currency)
+    return Table(
+        "exchange_rate_published",
+        period.start + day * DAY + 15 * HOUR + currency * SECOND,
+        np.full(len(day), world.pricing_clerk),
+        None,
+        {
+            "currency": Text(currency, currencies),
+            "base_currency": _euro(len(day)),
+            "rate": np.round(np.array(list(_RATES.values()))[currency] * swing, 4),
         },
     )
 

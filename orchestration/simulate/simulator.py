@@ -79,6 +79,7 @@ def simulate(
         products=_products(planet, period),
         oversold_products=_oversold(sales.stock),
         struggling_learners=_names(writer.user_id(learning.struggling(_only(tables, "lesson_completed")))),
+        split_sellers=_names(Numbered("seller-", marketplace.splitting(_only(tables, "transaction_created")), 4)),
         abandoned_rooms=_names(_only(tables, "room_abandoned").properties["room_id"]),
     )
     partial = directory / ".truth.partial"
@@ -120,6 +121,7 @@ def _live(
     sales = shop.shop(shop_rng, period, planet, planted, visits, intends["shop"])
     tables += sales.tables
     tables += marketplace.transactions(market_rng, planet, visits, intends["market"])
+    tables.append(shop.exchange_rates(period, planet))
     tables = [table.within(period) for table in tables]
     missing = events - sum(len(table) for table in tables)
     served = system.requests(system_rng, planted, tables, max(missing, 0))

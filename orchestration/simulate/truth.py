@@ -88,6 +88,7 @@ class Truth(BaseModel):
     churners: list[Churner]
     products: list[Product]
     oversold_products: list[Oversold]
+    split_sellers: list[str]  # sold in parts, each just below what has to be reported
     struggling_learners: list[str]
     abandoned_rooms: list[str]
 

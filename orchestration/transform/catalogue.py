@@ -16,13 +16,14 @@ HEAD = """# Metrics
 Every metric of every system: by hour in `api.metric_hourly`, by day of the tenant in `api.metric_daily`, by week (from
 Monday), month and quarter in `api.metric_period`. The segment is `all`, or `dimension=value` for the dimensions named
 here. An hour or day in which nothing happened has no row. This page is written from the catalogue, which `api.metrics`
-shows too: a metric is one entry in the `_metrics.yml` of its system in `dbt_project/models/marts/`. All but sessions
-are counted by minutes too, for two days: in `api.metric_minutes`, and over the newest 1, 5, 15 and 60 complete minutes
-in `api.windows`.
+shows too: a metric is one entry in the `_metrics.yml` of its system in `dbt_project/models/marts/`. What moves by the
+minute is counted by minutes too, for two days: in `api.metric_minutes`, and over the newest 1, 5, 15 and 60 complete
+minutes in `api.windows`.
 
 How a metric adds up: *sum*: hours sum to days, days to weeks, segments to the whole. *distinct*: counted exactly at
 each grain, so never more than the sum of its parts. *ratio*: of sums. *percentile*: exact, over all values of the hour,
-day or longer. Money is never added up over currencies: the whole is what is in the tenant's.
+day or longer. Money is never added up over currencies: the whole is what is
+in the tenant's, or what was converted into it (`converted_…`).
 
 | metric | system | owner | unit | what it says | better | finest grain | adds up | dimensions | computed from |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |

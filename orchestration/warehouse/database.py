@@ -149,7 +149,7 @@ def connect(*, rows: bool = False, autocommit: bool = False) -> Iterator[psycopg
 
 
 def sync_tenant(connection: psycopg.Connection) -> None:
-    """Write `config/tenant.yml` into `ops.tenant`, where SQL finds the zone of days and the currency of totals."""
+    """Write `config/tenant.yml` where SQL finds it: zone and currency in `ops.tenant`, and `ops.reporting_limits`."""
     who = tenant()
     connection.execute(
         """insert into ops.tenant (name, timezone, currency) values (%s, %s, %s)
@@ -159,3 +159,12 @@ def sync_tenant(connection: psycopg.Connection) -> None:
                  is distinct from (excluded.name, excluded.timezone, excluded.currency)""",
         [who.name, who.timezone, who.currency],
     )
+    connection.execute("delete from ops.reporting_limits where currency <> all(%s)", [list(who.reporting_limits)])
+    for currency, amount in who.reporting_limits.items():
+        connection.execute(
+            """insert into ops.reporting_limits (currency, amount, near_rate) values (%s, %s, %s)
+               on conflict (currency) do update set amount = excluded.amount, near_rate = excluded.near_rate
+               where (reporting_limits.amount, reporting_limits.near_rate)
+                     is distinct from (excluded.amount, excluded.near_rate)""",
+            [currency, amount, who.near_limit_rate],
+        )

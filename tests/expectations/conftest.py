@@ -14,12 +14,14 @@ SHAPES = {
     "system text",
     "staging.stg_content_events": "occurred_at timestamptz, held_reason text",
     "staging.stg_lessons": "occurred_at timestamptz, held_reason text",
-    "staging.stg_order_lines": "occurred_at timestamptz, order_id text, currency text, quantity numeric, "
-    "price numeric, amount numeric",
+    "staging.stg_exchange_rates": "occurred_at timestamptz, held_reason text",
+    "staging.stg_order_lines": "occurred_at timestamptz, order_id text, quantity numeric, price numeric, "
+    "held_reason text",
+    "staging.stg_product_events": "occurred_at timestamptz, held_reason text",
     "staging.stg_requests": "occurred_at timestamptz, held_reason text",
     "staging.stg_room_events": "occurred_at timestamptz, held_reason text",
-    "staging.stg_transactions": "occurred_at timestamptz, event_type text, transaction_id text, seller_id text, "
-    "currency text, amount numeric, fee numeric",
+    "staging.stg_seller_ratings": "occurred_at timestamptz, held_reason text",
+    "staging.stg_transactions": "occurred_at timestamptz, event_type text, seller_id text, held_reason text",
     "marts.metric_hourly": "metric text, segment text, hour timestamptz, value numeric",
     "marts.metric_daily": "metric text, segment text, day date, value numeric",
     "marts.metric_period": "metric text, segment text, grain text, start_date date, end_date date, value numeric",
@@ -27,6 +29,10 @@ SHAPES = {
     "length_seconds numeric, actions bigint",
     "marts.content_item_daily": "content_id text, day date, views bigint, starts bigint, completions bigint, "
     "ratings bigint, rating_sum numeric",
+    "marts.sales_hourly": "hour timestamptz, currency text, country text, category text, lines bigint, "
+    "gross_revenue numeric, refunds numeric, revenue numeric, rate numeric, converted_revenue numeric",
+    "marts.product_daily": "day date, product_id text, views bigint, adds bigint, orders bigint, revenue numeric, "
+    "lowest_stock numeric, oversold_at timestamptz",
     "marts.user_weekly": "user_id text, week date, active_days bigint, events bigint, lessons_completed bigint",
     "marts.learning_daily": "day date, user_id text, class_id text, skill text, activities bigint, scored bigint, "
     "score_sum numeric, learning_seconds numeric",

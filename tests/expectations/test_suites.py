@@ -34,24 +34,17 @@ GOOD = {
     ],
     "staging.stg_content_events": [{"occurred_at": NOON}, {"occurred_at": NOON}],
     "staging.stg_lessons": [{"occurred_at": at(minutes=n)} for n in range(102)],
+    "staging.stg_exchange_rates": [{"occurred_at": NOON}],
     "staging.stg_order_lines": [
-        {"occurred_at": NOON, "order_id": "o1", "currency": "EUR", "quantity": 2, "price": 1.25, "amount": 2.5},
-        {"occurred_at": NOON, "order_id": "o2", "currency": "GBP", "quantity": -1, "price": 3, "amount": -3},
-        {"occurred_at": NOON, "order_id": "o3", "currency": "GBP", "quantity": 1, "price": 0, "amount": 0},
+        {"occurred_at": NOON, "order_id": "o1", "quantity": 2, "price": 1.25},
+        {"occurred_at": NOON, "order_id": "o2", "quantity": -1, "price": 3},
+        {"occurred_at": NOON, "order_id": "o3", "quantity": 1, "price": 0},
     ],
+    "staging.stg_product_events": [{"occurred_at": NOON}],
     "staging.stg_requests": [{"occurred_at": NOON}, {"occurred_at": NOON}],
     "staging.stg_room_events": [{"occurred_at": at(minutes=n)} for n in range(2)],
-    "staging.stg_transactions": [
-        {
-            "occurred_at": NOON,
-            "event_type": "transaction_created",
-            "transaction_id": "t1",
-            "seller_id": "s1",
-            "currency": "EUR",
-            "amount": 10,
-            "fee": 1,
-        }
-    ],
+    "staging.stg_seller_ratings": [{"occurred_at": NOON}],
+    "staging.stg_transactions": [{"occurred_at": NOON, "event_type": "transaction_created", "seller_id": "s1"}],
     "marts.metric_hourly": [
         {"metric": "revenue", "segment": "all", "hour": NOON, "value": -3},
         {"metric": "error_rate", "segment": "all", "hour": NOON, "value": 1},
@@ -73,6 +66,34 @@ GOOD = {
     ],
     "marts.content_item_daily": [
         {"content_id": "c1", "day": DAY, "views": 1, "starts": 0, "completions": 0, "ratings": 0, "rating_sum": 0}
+    ],
+    "marts.sales_hourly": [
+        {
+            "hour": NOON,
+            "currency": currency,
+            "country": "DE",
+            "category": "books",
+            "lines": 2,
+            "gross_revenue": 12,
+            "refunds": 2,
+            "revenue": 10,
+            "rate": rate,
+            "converted_revenue": 10 * rate,
+        }
+        for currency, rate in (("EUR", 1), ("USD", 0.9))
+    ],
+    "marts.product_daily": [
+        {"day": DAY, "product_id": "p", "views": 3, "adds": 1, "orders": 1, "revenue": -4, "lowest_stock": 0},
+        {
+            "day": DAY,
+            "product_id": "q",
+            "views": 0,
+            "adds": 0,
+            "orders": 0,
+            "revenue": 0,
+            "lowest_stock": -1,
+            "oversold_at": NOON,
+        },
     ],
     "marts.user_weekly": [
         {"user_id": "u1", "week": DAY, "active_days": 7, "events": 7, "lessons_completed": 0},
@@ -221,24 +242,35 @@ PLANTED = [
     ),
     (
         "staging.stg_order_lines",
-        {"price": -1, "amount": -2},
+        {"price": -1},
         "warned",
         "1 of 3 values of price are below 0, such as -1",
     ),
     (
         "staging.stg_order_lines",
-        [{"occurred_at": at(days=1), "order_id": "o", "currency": "EUR", "quantity": 1, "price": -1, "amount": -1}]
+        [{"occurred_at": at(days=1), "order_id": "o", "quantity": 1, "price": 1, "held_reason": "unknown currency"}]
         * 40,
         "failed",
-        "100.0 % of the 40 order lines of 2026-03-03 have a price that is missing or negative (allowed: 1 %)",
+        "100.0 % of the 40 order lines of 2026-03-03 cannot be true and are held (allowed: 20 %)",
     ),
-    ("staging.stg_order_lines", {"quantity": 0, "amount": 0}, "warned", "1 of 3 values of quantity are zero"),
-    ("staging.stg_order_lines", {"currency": "euro"}, "warned", "1 of 3 values of currency are not a code of ISO 4217"),
+    ("staging.stg_order_lines", {"quantity": 0}, "warned", "1 of 3 values of quantity are zero"),
     (
-        "staging.stg_order_lines",
-        {"amount": 2.51},
-        "failed",
-        "the amounts of 1 lines are not quantity × price, the first at 2026-03-02 12:00 UTC",
+        "staging.stg_product_events",
+        {"held_reason": "price below zero"},
+        "warned",
+        "1 events on products are held (price below zero)",
+    ),
+    (
+        "staging.stg_exchange_rates",
+        {"held_reason": "no rate above zero"},
+        "warned",
+        "1 exchange rates are held (no rate above zero)",
+    ),
+    (
+        "staging.stg_seller_ratings",
+        {"held_reason": "rating outside 1..5"},
+        "warned",
+        "1 ratings of sellers are held (rating outside 1..5)",
     ),
     ("staging.stg_requests", {"held_reason": "no status"}, "warned", "1 requests are held (no status)"),
     (
@@ -247,7 +279,12 @@ PLANTED = [
         "warned",
         "1 events in rooms are held (ends before it starts)",
     ),
-    ("staging.stg_transactions", {"amount": -10}, "warned", "1 of 1 values of amount are below 0, such as -10"),
+    (
+        "staging.stg_transactions",
+        {"held_reason": "amount below zero"},
+        "warned",
+        "1 transactions are held (amount below zero)",
+    ),
     (
         "staging.stg_transactions",
         {"event_type": "transaction_lost"},
@@ -335,6 +372,35 @@ PLANTED = [
         {"is_contradictory": True},
         "warned",
         "1 rooms end before they start, or the like, and have no durations",
+        "marts.sales_hourly",
+        {"currency": "USD", "country": "US", "rate": 0.9},
+        "failed",
+        "1 figures in USD are not converted at their rate, the first at 2026-03-02 12:00 UTC",
+    ),
+    (
+        "marts.sales_hourly",
+        {"rate": 2, "converted_revenue": 20},
+        "failed",
+        "1 figures in EUR are not converted at their rate, the first at 2026-03-02 12:00 UTC",
+    ),
+    (
+        "marts.sales_hourly",
+        {"gross_revenue": 13},
+        "failed",
+        "revenue is not gross revenue less refunds in 1 rows, the first at 2026-03-02 12:00 UTC",
+    ),
+    (
+        "marts.sales_hourly",
+        {"currency": "GBP", "rate": None, "converted_revenue": None},
+        "warned",
+        "50.0 % of the 2 figures of sales of 2026-03-02 are in a currency without a rate, and so not converted "
+        "(allowed: 1 %)",
+    ),
+    (
+        "marts.product_daily",
+        {"lowest_stock": -3},
+        "failed",
+        "the stock of p on 2026-03-02 and when it was oversold do not agree",
     ),
     (
         "marts.user_weekly",

@@ -13,11 +13,11 @@ select source, event_id, occurred_at, ops.hour_of(occurred_at, ops.timezone()) a
     case when ops.number_of(properties -> 'score') not between 0 and 100 then 'score outside 0..100' end as held_reason
 from raw.events where event_type = 'lesson_completed';
 
-create view staging.stg_order_lines as
+create view staging.stg_order_lines_checked as
 select source, event_id, occurred_at, ops.hour_of(occurred_at, ops.timezone()) as hour, user_id, load_id,
     properties ->> 'order_id' as order_id, properties ->> 'currency' as currency,
     ops.number_of(properties -> 'quantity') as quantity, ops.number_of(properties -> 'price') as price,
-    ops.number_of(properties -> 'quantity') * ops.number_of(properties -> 'price') as amount
+    case when properties ->> 'currency' = 'EURO' then 'unknown currency' end as held_reason
 from raw.events where event_type = 'order_line_recorded';
 
 create table marts.metric_daily (metric text, segment text, day date, value numeric);

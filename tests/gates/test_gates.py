@@ -234,14 +234,14 @@ def test_of_predictions_the_newest_are_judged(connection, forecasts):
 
 
 def test_several_faults_are_one_sentence_of_a_held_table(connection):
-    bad = {"event_type": "order_line_recorded", "order_id": "o", "quantity": 0, "price": -1, "currency": "EUR"}
-    load(connection, 1, [bad | {"occurred_at": NOON} for _ in range(20)])
+    bad = {"event_type": "order_line_recorded", "order_id": "o", "quantity": 1, "price": 1, "currency": "EURO"}
+    load(connection, 1, [bad | {"occurred_at": NOON + timedelta(days=day)} for day in (0, 1) for _ in range(20)])
     judge(connection, suites()["staging.stg_order_lines"], "run-1")
     ((*_, sentence),) = held(connection)
     assert sentence == (
-        "staging.stg_order_lines: 100.0 % of the 20 order lines of 2026-03-02 have a price that is missing or negative "
-        "(allowed: 1 %); "
-        "100.0 % of the 20 order lines of 2026-03-02 have a quantity that is missing or zero (allowed: 1 %)"
+        "staging.stg_order_lines: "
+        "100.0 % of the 20 order lines of 2026-03-02 cannot be true and are held (allowed: 20 %); "
+        "100.0 % of the 20 order lines of 2026-03-03 cannot be true and are held (allowed: 20 %)"
     )
 
 

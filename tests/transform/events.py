@@ -63,6 +63,11 @@ def random_events(rng: random.Random, count: int) -> list[dict]:
             "currency": rng.choice(["EUR", "USD"]),
             "products": [{"product_id": "p", "quantity": rng.randint(1, 3), "price": rng.randint(1, 9999) / 100}],
         },
+        "product_viewed": lambda: {"product_id": "p", "category": "x", "price": 5, "currency": "EUR"},
+        "competitor_price_observed": lambda: {"product_id": "p", "competitor": "k", "price": 4, "currency": "EUR"},
+        "price_changed": lambda: {"product_id": "p", "price": rng.randint(3, 9), "currency": "EUR"},
+        "exchange_rate_published": lambda: {"currency": "USD", "base_currency": "EUR", "rate": rng.randint(8, 12) / 10},
+        "seller_rated": lambda: {"seller_id": "s", "rating": rng.randint(1, 5)},
         "request_served": lambda: {"endpoint": rng.choice(["/a", "/b"]), "status": 200, "latency_ms": rng.random()},
         "room_created": lambda: {"room_id": rng.choice("rs"), "category": "c"},
         "vote_cast": lambda: {
@@ -72,7 +77,13 @@ def random_events(rng: random.Random, count: int) -> list[dict]:
             "is_in_favour": rng.random() < 0.7,
         },
         "room_matched": lambda: {"room_id": rng.choice("rs"), "content_id": "c1", "category": "c"},
-        "transaction_created": lambda: {"transaction_id": f"t{rng.random()}", "amount": 5, "currency": "EUR"},
+        "transaction_created": lambda: {
+            "transaction_id": f"t{rng.randrange(20)}",
+            "seller_id": "s",
+            "amount": 5,
+            "currency": "EUR",
+            "sequence": 1,
+        },
     }
     events = []
     for number in range(count):

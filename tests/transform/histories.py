@@ -28,8 +28,10 @@ KINDS = {
     "order_completed": lambda rng: {
         "order_id": f"o{rng.randrange(40)}",  # also orders that are told twice
         "currency": rng.choice(["EUR", "USD"]),
+        "discount": rng.choice([0, 1.5]),
+        "tax": rng.randint(0, 99) / 100,
         "products": [
-            {"product_id": "p", "quantity": rng.randint(1, 3), "price": rng.randint(1, 9999) / 100}
+            {"product_id": rng.choice("pq"), "quantity": rng.randint(1, 3), "price": rng.randint(1, 9999) / 100}
             for _ in range(rng.randrange(3))
         ],
     },
@@ -55,8 +57,41 @@ KINDS = {
     },
     "room_matched": lambda rng: {"room_id": f"r{rng.randrange(30)}", "content_id": "c1", "category": "x"},
     "room_completed": lambda rng: {"room_id": f"r{rng.randrange(30)}"},
-    "transaction_created": lambda rng: {"transaction_id": f"t{rng.random()}", "amount": 5.25, "currency": "EUR"},
-    "transaction_failed": lambda rng: {"transaction_id": f"t{rng.random()}", "amount": 5, "currency": "EUR"},
+    **{
+        kind: lambda rng: {
+            "product_id": rng.choice("pq"),
+            "category": rng.choice("xy"),
+            "price": rng.randint(1, 9999) / 100,
+            "currency": rng.choice(["EUR", "USD"]),
+            "quantity": rng.randint(-3, 30),
+            "competitor": rng.choice("kl"),
+        }
+        for kind in (
+            "product_viewed",
+            "product_added",
+            "checkout_started",
+            "stock_changed",
+            "price_changed",
+            "competitor_price_observed",
+        )
+    },
+    "exchange_rate_published": lambda rng: {
+        "currency": "USD",
+        "base_currency": rng.choice(["EUR", "GBP"]),
+        "rate": rng.randint(8000, 12000) / 10000,
+    },
+    **{
+        kind: lambda rng: {  # few ids, so that states come together, and apart
+            "transaction_id": f"t{rng.randrange(60)}",
+            "seller_id": rng.choice("rs"),
+            "amount": rng.choice([5.25, 950]),
+            "fee": 0.5,
+            "currency": rng.choice(["EUR", "EUR", "USD"]),
+            "sequence": rng.randrange(9),
+        }
+        for kind in ("transaction_created", "transaction_settled", "transaction_failed")
+    },
+    "seller_rated": lambda rng: {"seller_id": rng.choice("rs"), "rating": rng.randint(1, 5)},
     "something_else": lambda rng: {},
 }
 VOIDING = "statement_voided"

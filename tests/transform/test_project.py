@@ -37,7 +37,7 @@ def test_every_metric_of_the_catalogue_says_all_that_it_has_to(dbt):
         assert one.unit in ("count", "money", "score", "seconds", "rate", "ms")
         assert one.good_direction in ("up", "down")
         assert one.adds_up in ("sum", "distinct", "ratio", "percentile")
-        assert one.unit != "money" or "currency" in one.segments
+        assert one.unit != "money" or "currency" in one.segments or one.name.startswith("converted_")
 
 
 def test_every_event_type_of_the_vocabulary_belongs_to_a_system(dbt):
@@ -52,7 +52,7 @@ def test_every_model_builds_and_every_dbt_test_passes(dbt, connection):
     load(connection, random_events(random.Random(11), 300))
     results = dbt.run(["build"])
     kinds = [str(result.node.resource_type) for result in results]
-    assert {str(result.status) for result in results} == {"success", "pass"}
+    assert {str(result.status) for result in results} == {"success", "pass", "no-op"}  # an exposure is not run
     assert kinds.count("model") >= 36
     assert kinds.count("unit_test") >= 6
     assert kinds.count("test") >= 5
@@ -88,7 +88,7 @@ def test_dagster_shows_each_model_once_with_what_it_is_made_from(dbt):
     specs = {spec.key: spec for layer in [*assets.assets, *fast.assets] for spec in layer.specs}
     models = [node for node in dbt.nodes().values() if node["resource_type"] == "model"]
     assert len(specs) == len(models)
-    order_lines = specs[dg.AssetKey(["staging", "stg_order_lines"])]
+    order_lines = specs[dg.AssetKey(["staging", "stg_order_lines_checked"])]
     assert [dep.asset_key for dep in order_lines.deps] == [dg.AssetKey(["staging", "stg_events"])]
     published = specs[dg.AssetKey(["views", "metric_daily"])]
     assert [dep.asset_key for dep in published.deps] == [dg.AssetKey(["marts", "metric_daily"])]

@@ -27,7 +27,7 @@ select
                             'room_matched', 'room_completed', 'room_abandoned') then 'rooms'
         when event_type in ('product_viewed', 'product_added', 'checkout_started', 'order_completed',
                             'order_refunded', 'order_line_recorded', 'price_changed', 'competitor_price_observed',
-                            'stock_changed') then 'shop'
+                            'stock_changed', 'exchange_rate_published') then 'shop'
         when event_type in ('transaction_created', 'transaction_settled', 'transaction_failed', 'seller_rated')
             then 'marketplace'
         when event_type = 'request_served' then 'system'
@@ -36,7 +36,8 @@ select
     -- what a person did, as against what a machine did on somebody's behalf
     user_id is not null and event_type not in (
         'request_served', 'price_changed', 'competitor_price_observed', 'stock_changed', 'transaction_settled',
-        'transaction_failed', 'user_identified', 'group_joined', 'user_aliased', 'statement_voided'
+        'transaction_failed', 'exchange_rate_published', 'user_identified', 'group_joined', 'user_aliased',
+        'statement_voided'
     ) as is_activity
 from events
 cross join tenant

@@ -1,30 +1,3 @@
-with events as (
-    select * from {{ ref('stg_events') }}
-    where event_type in ('order_completed', 'order_refunded', 'order_line_recorded')
-),
-
--- An order names its products in a list; an invoice line is its own only product.
-lines as (
-    select
-        events.*,
-        coalesce(product.position, 1) as line_number,
-        coalesce(product.value, events.properties) as line
-    from events
-    left join lateral jsonb_array_elements(
-        case when jsonb_typeof(events.properties -> 'products') = 'array' then events.properties -> 'products' end
-    ) with ordinality as product (value, position) on true
-    where events.event_type = 'order_line_recorded' or product.value is not null
-),
-
-typed as (
-    select
-        *,
-        ops.number_of(line -> 'quantity') as stated_quantity,
-        ops.number_of(line -> 'price') as price,
-        event_type = 'order_refunded' or ops.number_of(line -> 'quantity') < 0 as is_refund
-    from lines
-)
-
 select
     source,
     event_id,
@@ -33,13 +6,17 @@ select
     hour,
     user_id,
     load_id,
-    properties ->> 'order_id' as order_id,
-    line ->> 'product_id' as product_id,
-    line ->> 'category' as category,
-    properties ->> 'country' as country,
-    properties ->> 'currency' as currency,
-    case when event_type = 'order_refunded' then -stated_quantity else stated_quantity end as quantity,
+    order_id,
+    product_id,
+    category,
+    country,
+    currency,
+    quantity,
     price,
-    case when event_type = 'order_refunded' then -stated_quantity else stated_quantity end * price as amount,
-    is_refund
-from typed
+    amount,
+    is_refund,
+    discount,
+    tax,
+    shipping
+from {{ ref('stg_order_lines_checked') }}
+where held_reason is null

@@ -1,7 +1,3 @@
-with events as (
-    select * from {{ ref('stg_events') }}
-)
-
 select
     source,
     event_id,
@@ -10,10 +6,11 @@ select
     hour,
     user_id,
     load_id,
-    {{ text_property('transaction_id') }} as transaction_id,
-    {{ text_property('seller_id') }} as seller_id,
-    {{ text_property('currency') }} as currency,
-    {{ number_property('amount') }} as amount,
-    {{ number_property('fee') }} as fee
-from events
-where event_type in ('transaction_created', 'transaction_settled', 'transaction_failed')
+    transaction_id,
+    seller_id,
+    currency,
+    amount,
+    fee,
+    sequence
+from {{ ref('stg_transactions_checked') }}
+where held_reason is null

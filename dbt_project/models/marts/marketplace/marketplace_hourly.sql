@@ -1,17 +1,16 @@
 {{ config(grain='hour', key=['hour', 'currency']) }}
 
-with transactions as (
-    select transactions.*
-    from {{ in_touched_hours(ref('stg_transactions'), 'transactions') }}
-)
-
 select
-    hour,
-    coalesce(currency, 'unknown') as currency,
-    count(*) filter (where event_type = 'transaction_created') as transactions,
-    coalesce(sum(amount) filter (where event_type = 'transaction_created'), 0) as volume,
-    coalesce(sum(fee) filter (where event_type = 'transaction_created'), 0) as fees,
-    count(*) filter (where event_type = 'transaction_settled') as settled,
-    count(*) filter (where event_type = 'transaction_failed') as failed
-from transactions
+    transactions.hour,
+    transactions.currency,
+    sum(transactions.created)::bigint as transactions,
+    sum(transactions.created_amount) as volume,
+    sum(transactions.fees) as fees,
+    sum(transactions.settled)::bigint as settled,
+    sum(transactions.settled_amount) as settled_volume,
+    sum(transactions.failed)::bigint as failed,
+    sum(transactions.failed_amount) as failed_volume,
+    sum(transactions.settled + transactions.failed)::bigint as decided
+from {{ ref('int_transaction_hours') }} as transactions
+join {{ source('ops', 'touched') }} as touched on transactions.hour = touched.hour
 group by 1, 2

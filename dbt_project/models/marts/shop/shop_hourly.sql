@@ -12,6 +12,12 @@ select
     count(*) filter (where is_order) as orders,
     sum(lines) as lines,
     sum(units) as units,
-    sum(revenue) as revenue
+    sum(gross_revenue) as gross_revenue,
+    sum(refunds) as refunds,
+    sum(revenue) as revenue,
+    sum(discounts) as discounts,
+    sum(revenue) - sum(discounts) as net_revenue,
+    sum(taxes) as taxes,
+    sum(shipping) as shipping
 from orders
 group by 1, 2
