@@ -36,7 +36,8 @@ class Suite:
 
     `columns` are those that the expectations read; a gate copies no others. `time` is the column that places a row in
     time, and `scope` what a gate judges of a table that changed: the hours that were touched, the whole days in which
-    they lie (for shares by day, and parts that sum to a day), or the rows of the newest load.
+    they lie (for shares by day, and parts that sum to a day), or the rows of the newest load. `reads` is the relation
+    that its rows are read from, where the table itself leaves out what it holds.
     """
 
     table: str
@@ -44,6 +45,11 @@ class Suite:
     scope: Literal["hours", "days", "newest load"]
     time: Literal["occurred_at", "hour", "day", "week", "start_date", "load_id"]
     expectations: tuple[Expectation, ...]
+    reads: str | None = None
+
+    @property
+    def relation(self) -> str:
+        return self.reads or self.table
 
 
 def never_null(column: str, severity: Severity = "error") -> Expectation:
@@ -176,4 +182,24 @@ def share_by_day(
         f"Of no day's {things} (from {at_least} on), more than {limit} {fault}.",
         f"{{percent:.1f}} % of the {{rows:,}} {things} of {{day}} {fault} (allowed: {limit})",
         severity,
+    )
+
+
+def holds(things: str) -> tuple[Expectation, ...]:
+    """For a staging model that holds what cannot be true: told by reason, and an error from a fifth of a day's rows on."""
+    return (
+        no_rows(
+            "held by reason",
+            """select held_reason, count(*) as rows
+               from {batch} as judged
+               where held_reason is not null
+               group by held_reason
+               order by rows desc, held_reason""",
+            description=f"No {things} are held.",
+            says=f"{{rows:,}} {things} are held ({{held_reason}})",
+            severity="warning",
+        ),
+        share_by_day(
+            "held by day", "held_reason is not null", things=things, fault="cannot be true and are held", allowed=0.2
+        ),
     )

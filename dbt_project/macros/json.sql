@@ -1,5 +1,5 @@
-{# Properties as columns. What has another type than its name promises is null here, and the gate on the view says so:
-   a broken value must not stop a build. #}
+{# Properties as columns. What has another type than its name promises is null here: a broken value must not stop a build.
+   Where it matters, the row is held (see `held`). #}
 
 {% macro text_property(name) -%}
     properties ->> '{{ name }}'

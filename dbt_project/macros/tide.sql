@@ -20,6 +20,7 @@
     affected  the condition of the rows that are computed again, where more than their grain decides. It may read
               `fresh`, the rows as they are now
     ripples   whether a touched hour changes rows of other hours: those that it did are told to what is built from here
+    contract  enforced: the columns of the SELECT are those that the YAML names, with their types, or nothing is built
     restates  whether a change of a final figure is written to marts.restatements
 #}
 {% materialization tide, adapter='postgres' %}
@@ -124,6 +125,7 @@
             {%- endcall -%}
         {%- endfor -%}
     {%- endif -%}
+    {%- if config.get('contract').enforced %} {{ get_assert_columns_equivalent(sql) }} {%- endif -%}
 {% endmacro %}
 
 

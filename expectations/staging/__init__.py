@@ -1,1 +1,1 @@
-"""What must be true of events as typed columns. A few odd values are a warning, a day full of them an error."""
+"""What must be true of events as typed columns. What cannot be true is held and told, more than a fifth is an error."""

@@ -59,12 +59,12 @@ def changed_rows(suite: Suite, after: int, high: int, zone: str) -> str:
         )
         return f"""select {columns} from ({spans}) as spans
                    cross join lateral (
-                       select {columns} from {suite.table}
+                       select {columns} from {suite.relation}
                        where occurred_at >= starts_at and occurred_at < ends_at and {condition}
                        offset 0
                    ) as events"""
     if suite.time == "start_date":
-        return f"""select {columns} from {suite.table} where (grain, start_date) in (
+        return f"""select {columns} from {suite.relation} where (grain, start_date) in (
                        select grain, date_trunc(grain, ops.day_of(hour, '{zone}')::timestamp)::date
                        from ({touched}) as touched
                        cross join unnest(array['week', 'month', 'quarter']) as grains (grain))"""
@@ -72,7 +72,7 @@ def changed_rows(suite: Suite, after: int, high: int, zone: str) -> str:
         day = f"ops.day_of(hour, '{zone}')"
         day = f"date_trunc('week', {day}::timestamp)::date" if suite.time == "week" else day
         touched = f"select {day} from ({touched}) as touched"
-    return f"select {columns} from {suite.table} where {suite.time} in ({touched})"
+    return f"select {columns} from {suite.relation} where {suite.time} in ({touched})"
 
 
 def _hour_spans(touched: str) -> str:

@@ -51,7 +51,7 @@ def _faults(connection: psycopg.Connection, suite: Suite, after: int, up_to: int
             f"""create temp table judged_minutes on commit drop as
                 select {columns} from ops.touched_minutes as touched
                 cross join lateral (
-                    select * from {suite.table}
+                    select * from {suite.relation}
                     where occurred_at >= touched.minute and occurred_at < touched.minute + interval '1 minute'
                     offset 0
                 ) as rows"""

@@ -12,11 +12,11 @@ from orchestration.warehouse import database
 SHAPES = {
     "staging.stg_events": "source text, event_id text, event_type text, occurred_at timestamptz, hour timestamptz, "
     "system text",
-    "staging.stg_content_events": "occurred_at timestamptz, event_type text, content_id text, rating numeric",
-    "staging.stg_lessons": "occurred_at timestamptz, score numeric, duration_seconds numeric",
+    "staging.stg_content_events": "occurred_at timestamptz, held_reason text",
+    "staging.stg_lessons": "occurred_at timestamptz, held_reason text",
     "staging.stg_order_lines": "occurred_at timestamptz, order_id text, currency text, quantity numeric, "
     "price numeric, amount numeric",
-    "staging.stg_requests": "occurred_at timestamptz, status numeric, latency_ms numeric",
+    "staging.stg_requests": "occurred_at timestamptz, held_reason text",
     "staging.stg_room_events": "occurred_at timestamptz, event_type text, room_id text",
     "staging.stg_transactions": "occurred_at timestamptz, event_type text, transaction_id text, seller_id text, "
     "currency text, amount numeric, fee numeric",

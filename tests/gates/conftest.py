@@ -7,9 +7,10 @@ import pytest
 from psycopg.types.json import Jsonb
 
 STAGING = """
-create view staging.stg_lessons as
+create view staging.stg_lessons_checked as
 select source, event_id, occurred_at, ops.hour_of(occurred_at, ops.timezone()) as hour, user_id, load_id,
-    ops.number_of(properties -> 'score') as score, ops.number_of(properties -> 'duration_seconds') as duration_seconds
+    ops.number_of(properties -> 'score') as score,
+    case when ops.number_of(properties -> 'score') not between 0 and 100 then 'score outside 0..100' end as held_reason
 from raw.events where event_type = 'lesson_completed';
 
 create view staging.stg_order_lines as

@@ -67,11 +67,10 @@ def test_a_failure_holds_in_later_runs_too(connection):
 def test_the_interface_shows_every_observed_value(connection):
     load(connection, 1, [lesson(NOON + timedelta(minutes=n), 140) for n in range(30)])
     (evaluation,) = refresh().get_asset_check_evaluations()
-    assert evaluation.description.startswith("staging.stg_lessons: 100.0 % of the 30 scores of 2026-03-02 lie outside")
+    assert evaluation.description.startswith("staging.stg_lessons: 100.0 % of the 30 lessons of 2026-03-02 cannot be true")
     assert evaluation.metadata["rows"].value == 30
     table = evaluation.metadata["expectations"].value
-    assert "| ! | Every score is in 0..100. | warning | 30 of 30 values of score lie outside" in table
-    assert "| ✓ | Every duration_seconds is at least 0. | warning | 0 of 30 |" in table
+    assert "| ! | No lessons are held. | warning | 30 lessons are held (score outside 0..100)" in table
 
 
 def test_a_gate_with_nothing_to_judge_takes_no_time(connection):

@@ -38,7 +38,7 @@ def test_a_gate_that_passes_moves_its_mark_and_stores_what_it_saw(connection):
                   (select array_agg((one ->> 'success')::boolean) from jsonb_array_elements(results) as one)
            from ops.gate_results"""
     ).fetchall()
-    assert row == [("staging.stg_lessons", "run-1", 1, "passed", 2, 31, [True] * 4)]
+    assert row == [("staging.stg_lessons", "run-1", 1, "passed", 2, 31, [True] * 2)]
 
 
 def test_with_nothing_touched_nothing_is_judged(connection, monkeypatch):
@@ -56,7 +56,7 @@ def test_a_failed_gate_holds_until_its_rows_are_mended(connection):
     connection.commit()
     assert judge(connection, LESSONS, "run-2").status == "failed"
     connection.commit()
-    said = "staging.stg_lessons: 40.0 % of the 30 scores of 2026-03-03 lie outside 0..100 (allowed: 1 %)"
+    said = "staging.stg_lessons: 40.0 % of the 30 lessons of 2026-03-03 cannot be true and are held (allowed: 20 %)"
     assert held(connection) == [("staging.stg_lessons", 2, 1, said)]
     since = connection.execute("select since from ops.held_tables").fetchone()
 
@@ -159,7 +159,7 @@ def test_staged_rows_are_those_of_the_whole_days_of_the_tenant(connection):
     load(connection, 1, [lesson(moment, n) for n, moment in enumerate(edges)])
     load(connection, 2, [lesson(datetime(2026, 3, 29, 12, tzinfo=UTC), 99)])
     rows = judged(connection, "staging.stg_lessons", 1, 2, "Europe/Berlin")
-    assert [score for _, score, _ in rows] == [1, 99, 2]
+    assert [moment for moment, _ in rows] == [edges[1], datetime(2026, 3, 29, 12, tzinfo=UTC), edges[2]]
 
 
 def test_figures_are_those_of_the_touched_hours_and_of_those_that_changed_with_them(connection):
@@ -234,12 +234,14 @@ def test_of_predictions_the_newest_are_judged(connection, forecasts):
 
 
 def test_several_faults_are_one_sentence_of_a_held_table(connection):
-    load(connection, 1, [lesson(NOON, 140) | {"duration_seconds": -1} for _ in range(20)])
-    judge(connection, LESSONS, "run-1")
+    bad = {"event_type": "order_line_recorded", "order_id": "o", "quantity": 0, "price": -1, "currency": "EUR"}
+    load(connection, 1, [bad | {"occurred_at": NOON} for _ in range(20)])
+    judge(connection, suites()["staging.stg_order_lines"], "run-1")
     ((*_, sentence),) = held(connection)
     assert sentence == (
-        "staging.stg_lessons: 100.0 % of the 20 scores of 2026-03-02 lie outside 0..100 (allowed: 1 %); "
-        "100.0 % of the 20 lessons of 2026-03-02 last less than no time (allowed: 1 %)"
+        "staging.stg_order_lines: 100.0 % of the 20 order lines of 2026-03-02 have a price that is missing or negative "
+        "(allowed: 1 %); "
+        "100.0 % of the 20 order lines of 2026-03-02 have a quantity that is missing or zero (allowed: 1 %)"
     )
 
 

@@ -1,7 +1,3 @@
-with events as (
-    select * from {{ ref('stg_events') }}
-)
-
 select
     source,
     event_id,
@@ -10,9 +6,11 @@ select
     hour,
     user_id,
     load_id,
-    {{ text_property('content_id') }} as content_id,
-    {{ text_property('category') }} as category,
-    {{ number_property('rating') }} as rating,
-    {{ number_property('duration_seconds') }} as duration_seconds
-from events
-where event_type in ('content_viewed', 'content_started', 'content_completed', 'content_rated')
+    content_id,
+    category,
+    rating,
+    duration_seconds,
+    query,
+    results_count
+from {{ ref('stg_content_events_checked') }}
+where held_reason is null

@@ -1,7 +1,3 @@
-with events as (
-    select * from {{ ref('stg_events') }}
-)
-
 select
     source,
     event_id,
@@ -9,11 +5,11 @@ select
     hour,
     user_id,
     load_id,
-    {{ text_property('lesson_id') }} as lesson_id,
-    {{ text_property('skill') }} as skill,
-    coalesce({{ text_property('difficulty') }}, 'medium') as difficulty,
-    coalesce({{ text_property('origin') }}, 'web') as origin,
-    {{ number_property('score') }} as score,
-    {{ number_property('duration_seconds') }} as duration_seconds
-from events
-where event_type = 'lesson_completed'
+    lesson_id,
+    skill,
+    difficulty,
+    origin,
+    score,
+    duration_seconds
+from {{ ref('stg_lessons_checked') }}
+where held_reason is null

@@ -13,4 +13,5 @@ select
     count(*) filter (where event_type = 'content_completed') as completions,
     count(*) filter (where event_type = 'content_rated') as ratings
 from content
+where content_id is not null
 group by 1, 2

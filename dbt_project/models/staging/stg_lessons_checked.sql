@@ -1,0 +1,31 @@
+with events as (
+    select * from {{ ref('stg_events') }}
+    where event_type = 'lesson_completed'
+),
+
+typed as (
+    select
+        source,
+        event_id,
+        occurred_at,
+        hour,
+        user_id,
+        load_id,
+        properties,
+        {{ text_property('lesson_id') }} as lesson_id,
+        {{ text_property('skill') }} as skill,
+        coalesce({{ text_property('difficulty') }}, 'medium') as difficulty,
+        coalesce({{ text_property('origin') }}, 'web') as origin,
+        {{ number_property('score') }} as score,
+        {{ number_property('duration_seconds') }} as duration_seconds
+    from events
+)
+
+select
+    *,
+    {{ held([
+        ['score is no number', is_no_number('score'), "properties -> 'score'"],
+        ['score outside 0..100', 'score not between 0 and 100', 'score'],
+        ['duration below zero', 'duration_seconds < 0', 'duration_seconds'],
+    ]) }}
+from typed
