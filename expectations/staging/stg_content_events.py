@@ -1,4 +1,4 @@
-"""What people viewed, started, completed, rated and searched for."""
+"""What people viewed, started, completed and rated."""
 
 from expectations.declaration import Suite, holds
 

@@ -51,7 +51,13 @@ def random_events(rng: random.Random, count: int) -> list[dict]:
     makers = {
         "page_viewed": lambda: {},
         "content_viewed": lambda: {"content_id": "c1", "category": rng.choice("xy")},
-        "lesson_completed": lambda: {"skill": rng.choice("ab"), "score": rng.randint(0, 100), "duration_seconds": 60},
+        "content_started": lambda: {"content_id": "c1", "category": rng.choice("xy")},
+        "content_searched": lambda: {"query": rng.choice("ab"), "results_count": rng.randint(0, 1)},
+        "experiment_viewed": lambda: {
+            "experiment_id": "checkout_button",
+            "variant_id": rng.choice(["control", "green"]),
+        },
+        "lesson_completed": lambda: {"skill": rng.choice("ab"), "score": rng.randint(0, 125), "duration_seconds": 60},
         "order_completed": lambda: {
             "order_id": f"o{rng.random()}",
             "currency": rng.choice(["EUR", "USD"]),

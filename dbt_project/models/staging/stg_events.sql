@@ -34,7 +34,8 @@ select
     -- what a person did, as against what a machine did on somebody's behalf
     user_id is not null and event_type not in (
         'request_served', 'price_changed', 'competitor_price_observed', 'stock_changed', 'transaction_settled',
-        'transaction_failed', 'user_identified', 'group_joined', 'user_aliased', 'statement_voided'
+        'transaction_failed', 'user_identified', 'group_joined', 'user_aliased', 'statement_voided',
+        'experiment_viewed'
     ) as is_activity
 from events
 cross join tenant
