@@ -65,6 +65,7 @@ def history() -> list[dict]:
 @pytest.fixture
 def ask(dbt, tenant_in, tmp_path):
     connection = tenant_in("UTC")
+    connection.execute("create table raw.events_all partition of raw.events default")
     (tmp_path / "config" / "experiments.yml").write_text(EXPERIMENT)
     dbt.build("staging marts published", load(connection, history()))
     return lambda query: connection.execute(query).fetchall()

@@ -46,9 +46,9 @@ gaps as (
         starts,
         drop_off_rate,
         format('%s of %s starts were finished, where %s %% of all are', completions, starts, round(100 * overall.completion_rate))
-    from {{ ref('views_content') }}
+    from {{ ref('views_content') }} as contents
     cross join overall
-    where starts >= 20 and completion_rate < overall.completion_rate / 2
+    where contents.starts >= 20 and contents.completion_rate < overall.completion_rate / 2
     union all
     select
         'weak skill',
