@@ -13,18 +13,29 @@ select
     local_time::date as day,
     user_id is not null and event_type not in (
         'request_served', 'price_changed', 'competitor_price_observed', 'stock_changed', 'transaction_settled',
-        'transaction_failed', 'exchange_rate_published'
+        'transaction_failed', 'exchange_rate_published', 'user_identified', 'group_joined', 'user_aliased',
+        'statement_voided', 'experiment_viewed'
     ) as is_activity
 from events;
 
 create or replace temp table sessions as
-select hour, day
+select
+    arg_min(hour, occurred_at) as hour,
+    arg_min(day, occurred_at) as day,
+    epoch_us(max(occurred_at)) - epoch_us(min(occurred_at)) as microseconds,
+    count(*) as actions
 from (
-    select *, lag(occurred_at) over (partition by user_id order by occurred_at) as previous_at
-    from placed
-    where is_activity
+    select
+        *,
+        count(*) filter (previous_at is null or occurred_at - previous_at > interval 30 minutes)
+            over (partition by user_id order by occurred_at) as session
+    from (
+        select *, lag(occurred_at) over (partition by user_id order by occurred_at) as previous_at
+        from placed
+        where is_activity
+    )
 )
-where previous_at is null or occurred_at - previous_at > interval 30 minutes;
+group by user_id, session;
 
 create or replace temp table lines as
 with products as (
@@ -96,7 +107,9 @@ starts as (
         null as dimension,
         hour,
         day,
-        (count(*))::varchar as sessions
+        (count(*))::varchar as sessions,
+        sum(microseconds) || '/' || 1000000 * count(*) as average_session_seconds,
+        sum(actions) || '/' || count(*) as actions_per_session
     from sessions
     group by grouping sets ((hour), (day))
 ),
@@ -107,8 +120,18 @@ content as (
         hour,
         day,
         (count(*) filter (event_type = 'content_viewed'))::varchar as content_views,
-        (count(*) filter (event_type = 'content_completed'))::varchar as content_completions
-    from (select *, coalesce(properties ->> '$.category', 'unknown') as category from placed)
+        (count(*) filter (event_type = 'content_completed'))::varchar as content_completions,
+        (count(*) filter (event_type = 'content_started'))::varchar as content_starts,
+        (coalesce(sum(seconds), 0))::varchar as content_seconds,
+        case when count(rating) > 0 then sum(rating) || '/' || count(rating) end as average_rating
+    from (
+        select
+            *,
+            coalesce(properties ->> '$.category', 'unknown') as category,
+            number(properties ->> '$.rating') as rating,
+            number(properties ->> '$.duration_seconds') as seconds
+        from placed
+    )
     where event_type in ('content_viewed', 'content_started', 'content_completed', 'content_rated')
     group by grouping sets ((hour), (day), (hour, category), (day, category))
 ),
@@ -256,7 +279,9 @@ requests as (
         (count(*))::varchar as requests,
         count(*) filter (status >= 500) || '/' || count(*) as error_rate,
         (quantile_cont(latency_ms, 0.5))::varchar as latency_p50_ms,
-        (quantile_cont(latency_ms, 0.95))::varchar as latency_p95_ms
+        count(*) filter (status < 500) || '/' || count(*) as availability_rate,
+        (quantile_cont(latency_ms, 0.95))::varchar as latency_p95_ms,
+        (quantile_cont(latency_ms, 0.99))::varchar as latency_p99_ms
     from (
         select
             *,
@@ -272,9 +297,9 @@ requests as (
 measured as (
     select dimension, hour, day, metric, value from people unpivot (value for metric in (active_users, events))
     union all by name
-    select dimension, hour, day, metric, value from starts unpivot (value for metric in (sessions))
+    select dimension, hour, day, metric, value from starts unpivot (value for metric in (sessions, average_session_seconds, actions_per_session))
     union all by name
-    select dimension, hour, day, metric, value from content unpivot (value for metric in (content_views, content_completions))
+    select dimension, hour, day, metric, value from content unpivot (value for metric in (content_views, content_completions, content_starts, content_seconds, average_rating))
     union all by name
     select dimension, hour, day, metric, value from lessons unpivot (value for metric in (lessons_completed, average_score, learning_seconds))
     union all by name
@@ -288,7 +313,7 @@ measured as (
     union all by name
     select dimension, hour, day, metric, value from converted unpivot (value for metric in (converted_revenue, unconverted_lines, sold_units, returned_units))
     union all by name
-    select dimension, hour, day, metric, value from requests unpivot (value for metric in (requests, error_rate, latency_p50_ms, latency_p95_ms))
+    select dimension, hour, day, metric, value from requests unpivot (value for metric in (requests, error_rate, availability_rate, latency_p50_ms, latency_p95_ms, latency_p99_ms))
 )
 
 select metric, coalesce(dimension, 'all') as segment, hour, day, value

@@ -27,6 +27,9 @@
         {'from': 'stg_content_events', 'dimension': 'category', 'measures': {
             'content_views': {'value': "count(*) filter (where event_type = 'content_viewed')"},
             'content_completions': {'value': "count(*) filter (where event_type = 'content_completed')"},
+            'content_starts': {'value': "count(*) filter (where event_type = 'content_started')"},
+            'content_seconds': {'value': 'coalesce(sum(duration_seconds), 0)'},
+            'average_rating': {'ratio': ['sum(rating)', 'count(rating)']},
         }},
         {'from': 'stg_lessons', 'dimension': 'skill', 'measures': {
             'lessons_completed': {'value': 'count(*)'},
@@ -52,9 +55,11 @@
         {'from': 'int_request_minutes', 'dimension': 'endpoint', 'measures': {
             'requests': {'value': 'sum(requests)'},
             'error_rate': {'ratio': ['sum(errors)', 'sum(requests)']},
+            'availability_rate': {'ratio': ['sum(requests - errors)', 'sum(requests)']},
         }},
         {'from': 'int_request_minutes', 'dimension': 'endpoint', 'unnest': ['latencies', 'latency'], 'measures': {
             'latency_p50_ms': {'value': 'percentile_cont(0.5) within group (order by latency)', 'adds_up': 'percentile'},
+            'latency_p99_ms': {'value': 'percentile_cont(0.99) within group (order by latency)', 'adds_up': 'percentile'},
             'latency_p95_ms': {'value': 'percentile_cont(0.95) within group (order by latency)', 'adds_up': 'percentile'},
         }},
     ]) }}

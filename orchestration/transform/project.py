@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import psycopg
 
 from orchestration.errors import TidemarkError
-from orchestration.settings import ROOT, settings
+from orchestration.settings import ROOT, experiments, funnels, objectives, settings
 from orchestration.warehouse import database
 
 PROJECT = ROOT / "dbt_project"
@@ -58,15 +58,32 @@ def _environment(connection: dict[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def run(arguments: list[str]) -> list:
+def configured() -> dict[str, dict]:
+    """What models are written from besides their own text: funnels, objectives and experiments, times in seconds."""
+    return {
+        "funnels": {
+            name: one.model_dump(mode="json") | {"within": one.within.total_seconds()}
+            for name, one in funnels().items()
+        },
+        "objectives": {name: one.model_dump(mode="json") for name, one in objectives().items()},
+        "experiments": {
+            name: one.model_dump(mode="json") | {"windows": [window.total_seconds() for window in one.windows]}
+            for name, one in experiments().items()
+        },
+    }
+
+
+def run(arguments: list[str], **variables) -> list:
     """Run a dbt command in this process and return its results, one per node.
 
+    The project's variables are those of the configuration, and `variables`.
     In this process, so that dbt ends with the run that started it, and is imported once. Not safe side by side:
     one run of the pipeline is one process. Raises TidemarkError with dbt's first message when a node failed.
     """
     parsed = manifest().with_name("partial_parse.msgpack")
     return _invoke(
-        [*arguments, "--target-path", str(target()), "--no-write-json"], _parsed(parsed, parsed.stat().st_mtime)
+        [*arguments, "--vars", json.dumps(configured() | variables), "--target-path", str(target()), "--no-write-json"],
+        _parsed(parsed, parsed.stat().st_mtime),
     )
 
 
@@ -95,13 +112,14 @@ def build(layers: str, high_mark: int) -> list:
     Returns dbt's result for each model.
     """
     selection = [f"config.meta.layer:{layer}" for layer in layers.split()]
-    return run(["run", "--select", *selection, "--vars", json.dumps({"high_mark": high_mark})])
+    return run(["run", "--select", *selection], high_mark=high_mark)
 
 
 def checksum() -> str:
-    """Of the project's files, by name and content."""
+    """Of the project's files, by name and content, and of the configuration that models are written from."""
     files = sorted(path for path in PROJECT.rglob("*") if path.is_file())
-    return sha256(b"".join(str(path).encode() + path.read_bytes() for path in files)).hexdigest()
+    contents = b"".join(str(path).encode() + path.read_bytes() for path in files)
+    return sha256(contents + json.dumps(configured()).encode()).hexdigest()
 
 
 def stands_at(connection: psycopg.Connection, layer: str, high_mark: int) -> bool:

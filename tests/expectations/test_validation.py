@@ -89,9 +89,8 @@ def test_nothing_is_left_behind_and_nothing_is_printed(judge, connection, capfd,
 
 def test_a_result_is_plain_json_with_what_was_observed(judge):
     result = judge("marts.sessions", [SESSION | {"actions": 0}, SESSION | {"started_at": "2026-03-02T13:00Z"}])
-    (actions,) = (
-        one for one in json.loads(json.dumps(result.results_as_json())) if one["name"] == "actions at least 1"
-    )
+    told = json.loads(json.dumps(result.results_as_json()))
+    (actions,) = (one for one in told if one["name"] == "actions at least 1")
     assert actions == {
         "name": "actions at least 1",
         "column": "actions",

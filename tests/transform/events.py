@@ -51,9 +51,15 @@ def random_events(rng: random.Random, count: int) -> list[dict]:
     makers = {
         "page_viewed": lambda: {},
         "content_viewed": lambda: {"content_id": "c1", "category": rng.choice("xy")},
+        "content_started": lambda: {"content_id": "c1", "category": rng.choice("xy")},
+        "content_searched": lambda: {"query": rng.choice("ab"), "results_count": rng.randint(0, 1)},
+        "experiment_viewed": lambda: {
+            "experiment_id": "checkout_button",
+            "variant_id": rng.choice(["control", "green"]),
+        },
         "lesson_completed": lambda: {
             "skill": rng.choice("ab"),
-            "score": rng.randint(0, 100),
+            "score": rng.randint(0, 125),
             "duration_seconds": 60,
             "timezone": rng.choice(["Asia/Tokyo", "America/New_York", "Nowhere/Land", None]),
             "class_id": rng.choice("xy"),

@@ -108,5 +108,5 @@ def test_every_metric_of_online_retail_is_what_duckdb_says(dbt, tenant_in, data,
     assert {metric for metric, *_ in compared} == {
         *("revenue", "orders", "units", "active_users", "sessions", "events", "gross_revenue", "refunds", "discounts"),
         *("net_revenue", "taxes", "average_order_value", "converted_revenue", "unconverted_lines", "sold_units"),
-        "returned_units",
+        *("returned_units", "average_session_seconds", "actions_per_session"),
     }

@@ -3,7 +3,7 @@
 {{ config(grain='hour', key=['user_id', 'first_at'], tide_indexes=[['hour']]) }}
 
 with activity as (
-    select events.hour, events.user_id, events.occurred_at
+    select events.hour, events.user_id, events.occurred_at, events.event_type
     from {{ in_touched_hours(ref('stg_events'), 'events') }}
     where events.is_activity
 ),
@@ -11,7 +11,8 @@ with activity as (
 spaced as (
     select
         *,
-        occurred_at - lag(occurred_at) over (partition by user_id, hour order by occurred_at) as silence
+        occurred_at - lag(occurred_at) over (partition by user_id, hour order by occurred_at) as silence,
+        lag(event_type) over (partition by user_id, hour order by occurred_at, event_type) as previous_type
     from activity
 ),
 
@@ -28,6 +29,12 @@ select
     user_id,
     min(occurred_at) as first_at,
     max(occurred_at) as last_at,
-    count(*) as events
+    count(*) as events,
+    -- its first steps, of which those of sessions are made
+    array_to_string((
+        array_agg(event_type order by occurred_at, event_type) filter (
+            where event_type is distinct from previous_type or silence > interval '30 minutes'
+        )
+    )[1:8], ' > ') as path
 from numbered
 group by hour, user_id, span

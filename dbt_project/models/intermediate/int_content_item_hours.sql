@@ -13,7 +13,8 @@ select
     count(*) filter (where event_type = 'content_started') as starts,
     count(*) filter (where event_type = 'content_completed') as completions,
     count(rating) as ratings,
-    coalesce(sum(rating), 0) as rating_sum
+    coalesce(sum(rating), 0) as rating_sum,
+    coalesce(sum(duration_seconds), 0) as seconds
 from content
 where content_id is not null
 group by 1, 2

@@ -9,8 +9,6 @@ select
     content_id,
     category,
     rating,
-    duration_seconds,
-    query,
-    results_count
+    duration_seconds
 from {{ ref('stg_content_events_checked') }}
 where held_reason is null

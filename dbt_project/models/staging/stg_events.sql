@@ -37,7 +37,7 @@ select
     user_id is not null and event_type not in (
         'request_served', 'price_changed', 'competitor_price_observed', 'stock_changed', 'transaction_settled',
         'transaction_failed', 'exchange_rate_published', 'user_identified', 'group_joined', 'user_aliased',
-        'statement_voided'
+        'statement_voided', 'experiment_viewed'
     ) as is_activity
 from events
 cross join tenant

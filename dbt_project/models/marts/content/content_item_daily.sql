@@ -8,7 +8,8 @@ select
     sum(hours.starts)::bigint as starts,
     sum(hours.completions)::bigint as completions,
     sum(hours.ratings)::bigint as ratings,
-    sum(hours.rating_sum) as rating_sum
+    sum(hours.rating_sum) as rating_sum,
+    sum(hours.seconds) as seconds
 from {{ ref('int_content_item_hours') }} as hours
 join {{ source('ops', 'touched_days') }} as touched
     on hours.hour >= touched.starts_at

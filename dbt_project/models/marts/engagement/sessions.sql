@@ -3,7 +3,7 @@
 {{ config(
     grain='hour', key=['user_id', 'started_at'], ripples=true,
     columns='hour timestamptz, user_id text, started_at timestamptz, ended_at timestamptz, length_seconds numeric,
-        actions bigint',
+        actions bigint, path text',
     affected="(user_id, started_at) in (
         select user_id, started_at from fresh
         union
@@ -65,6 +65,12 @@ select
     min(first_at) as started_at,
     max(last_at) as ended_at,
     extract(epoch from max(last_at) - min(first_at)) as length_seconds,
-    sum(events)::bigint as actions
+    sum(events)::bigint as actions,
+    case
+        when count(*) = 1 then min(path)
+        else array_to_string((ops.collapsed(
+            string_to_array(string_agg(path, ' > ' order by first_at), ' > ')
+        ))[1:8], ' > ')
+    end as path
 from numbered
 group by user_id, session

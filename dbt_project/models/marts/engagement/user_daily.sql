@@ -1,4 +1,4 @@
-{{ config(grain='day', key=['day', 'user_id'], tide_indexes=[['user_id', 'day']]) }}
+{{ config(grain='day', key=['day', 'user_id'], tide_indexes=[['user_id', 'day']], tells=['user_id']) }}
 
 with days as (
     select * from {{ source('ops', 'touched_days') }}

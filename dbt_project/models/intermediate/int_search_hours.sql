@@ -1,0 +1,20 @@
+{{ config(grain='hour', key=['hour', 'query']) }}
+
+with searches as (
+    select
+        events.hour,
+        events.user_id,
+        left(lower(trim(events.properties ->> 'query')), 200) as query,
+        ops.number_of(events.properties -> 'results_count') as results
+    from {{ in_touched_hours(ref('stg_events'), 'events') }}
+    where events.event_type = 'content_searched'
+)
+
+select
+    hour,
+    query,
+    count(*) as searches,
+    count(*) filter (where results <= 0) as searches_without_result
+from searches
+where query <> ''
+group by 1, 2

@@ -1,0 +1,27 @@
+-- The events that the funnels and experiments of the configuration ask for, without the others. Those of one moment are
+-- one row.
+{{ config(
+    grain='hour', key=['user_id', 'kind', 'name', 'step', 'occurred_at', 'variant'], tells=['user_id'],
+    tide_indexes=[['hour']]
+) }}
+
+select
+    events.hour,
+    events.user_id,
+    tracked.kind,
+    tracked.name,
+    tracked.step,
+    events.occurred_at,
+    coalesce(tracked.variant, '') as variant,
+    count(*) as events,
+    coalesce(sum(tracked.value), 0) as value
+from {{ in_touched_hours(ref('stg_events'), 'events') }}
+cross join lateral (
+    values
+        {%- for kind, name, step, condition, variant, value in tracked() %}
+        ('{{ kind }}', '{{ name }}', '{{ step }}', {{ condition }}, ({{ variant }})::text, ({{ value }})::numeric),
+        {%- endfor %}
+        (null, null, null, false, null, null)
+) as tracked (kind, name, step, is_met, variant, value)
+where tracked.is_met and events.user_id is not null
+group by 1, 2, 3, 4, 5, 6, 7
