@@ -36,11 +36,14 @@ compared as (
     group by segment
 )
 
-select segment,
-    case when %(adds_up)s then value else mean end as value,
-    case when %(adds_up)s then usual else usual_mean end as usual
-from compared
-where case when %(adds_up)s then usual else usual_mean end is not null
+select segment, value, usual
+from (
+    select segment,
+        case when %(adds_up)s then value else mean end as value,
+        case when %(adds_up)s then usual else usual_mean end as usual
+    from compared
+) as both_known
+where value is not null and usual is not null
 """
 
 _WEEKS = """

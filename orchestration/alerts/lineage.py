@@ -55,9 +55,14 @@ class Lineage:
         return before | between | own
 
 
+def manifest() -> Path:
+    """Where dbt's parsed project is."""
+    return settings().directory(f"dbt/{database.name()}") / "manifest.json"
+
+
 def read() -> Lineage:
     """The lineage of the project as it was last parsed. Raises TidemarkError when it never was."""
-    path = settings().directory(f"dbt/{database.name()}") / "manifest.json"
+    path = manifest()
     if not path.exists():
         raise TidemarkError(f"{path} does not exist, so nobody knows what depends on what: run `./tidemark refresh`.")
     return _read(path, path.stat().st_mtime)
@@ -68,9 +73,9 @@ def _read(path: Path, _changed: float) -> Lineage:
     return of_manifest(json.loads(path.read_text()))
 
 
-def of_manifest(manifest: dict) -> Lineage:
+def of_manifest(parsed: dict) -> Lineage:
     """The lineage that dbt's manifest tells."""
-    nodes = manifest["nodes"] | manifest["sources"]
+    nodes = parsed["nodes"] | parsed["sources"]
     names = {
         key: f"{node['schema']}.{node.get('alias') or node['name']}"
         for key, node in nodes.items()
@@ -82,12 +87,12 @@ def of_manifest(manifest: dict) -> Lineage:
     }
     measured = {
         measure["name"]: names[model]
-        for semantic in manifest["semantic_models"].values()
+        for semantic in parsed["semantic_models"].values()
         for measure in semantic["measures"]
         for model in semantic["depends_on"]["nodes"]
         if model in names
     }
-    known = {metric["name"]: metric for metric in manifest["metrics"].values()}
+    known = {metric["name"]: metric for metric in parsed["metrics"].values()}
     return Lineage(
         relations=_closures(parents),
         metrics={name: frozenset(measured[one] for one in _measures(metric, known)) for name, metric in known.items()},

@@ -6,13 +6,14 @@ import dagster as dg
 import psycopg
 
 from orchestration import settings
+from orchestration.alerts import telling
 from orchestration.alerts.jobs import evaluate_alerts
 from orchestration.settings import MetricRule
 from orchestration.warehouse import database
 
 NOTHING = "hours 0 anomalies 0 gates 0 minutes 0"
 _UNDER_WAY = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
-PATIENCE, REST = 60, 3600  # seconds after which time alone is a reason to look: while something is to be told, and else
+PATIENCE, REST = 60, 3600  # seconds after which time alone is a reason to look: while something is due, and else
 
 
 def position(connection: psycopg.Connection, has_minutes: bool) -> str:
@@ -20,20 +21,18 @@ def position(connection: psycopg.Connection, has_minutes: bool) -> str:
 
     And the load of the minutes, if a rule looks at them. Each part only grows, so no position comes again.
     """
-    hours, anomalies, minutes, gates = connection.execute(
+    row = connection.execute(
         """select
-               coalesce(max(load_id) filter (where table_name = 'views.metric_hourly'), 0),
-               coalesce(max(extract(epoch from built_at)) filter (where table_name = 'views.anomalies'), 0),
-               coalesce(max(load_id) filter (where table_name = 'views.metric_minutes'), 0),
-               (select coalesce(max(gate_result_id), 0) from ops.gate_results)
-           from ops.tidemarks"""
+               coalesce(max(load_id) filter (where table_name = 'views.metric_hourly'), 0) as hours,
+               coalesce(max(extract(epoch from built_at)) filter (where table_name = 'views.anomalies'), 0)
+                   as anomalies,
+               (select coalesce(max(gate_result_id), 0) from ops.gate_results) as gates,
+               case when %s then coalesce(max(load_id) filter (where table_name = 'views.metric_minutes'), 0)
+                   else 0 end as minutes
+           from ops.tidemarks""",
+        [has_minutes],
     ).fetchone()
-    return f"hours {hours} anomalies {anomalies} gates {gates} minutes {minutes if has_minutes else 0}"
-
-
-def is_waiting(connection: psycopg.Connection) -> bool:
-    """Whether something of an incident may still be told: escalations, snoozes and quiet hours end by the clock."""
-    return connection.execute("select exists (select from ops.incidents where not is_settled)").fetchone()[0]
+    return " ".join(f"{name} {value}" for name, value in row.items())
 
 
 @dg.sensor(
@@ -44,12 +43,12 @@ def is_waiting(connection: psycopg.Connection) -> bool:
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def alert_evaluation(context: dg.SensorEvaluationContext):
-    rules = settings.alerts().rules.values()
-    with database.connect() as connection:
-        now = position(connection, any(isinstance(rule, MetricRule) and rule.step == "minute" for rule in rules))
-        every = PATIENCE if is_waiting(connection) else REST
-    seen, _, asked = (context.cursor or f"{NOTHING}|{datetime.now(UTC).timestamp()}").partition("|")
-    moment = datetime.now(UTC).timestamp()
+    config, moment = settings.alerts(), datetime.now(UTC).timestamp()
+    seen, _, asked = (context.cursor or f"{NOTHING}|{moment}").partition("|")
+    has_minutes = any(isinstance(rule, MetricRule) and rule.step == "minute" for rule in config.rules.values())
+    with database.connect(rows=True) as connection:
+        now = position(connection, has_minutes)
+        every = PATIENCE if telling.is_due(connection, config, datetime.now(UTC)) else REST
     if now == seen and moment < float(asked) + every:
         context.update_cursor(f"{seen}|{asked}")
         return dg.SkipReason(f"Nothing new since {now}.")

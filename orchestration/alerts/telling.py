@@ -52,29 +52,55 @@ def tell(
 
     With `only`, nothing is told but of incidents of that rule.
     """
+    told = _told(connection)
+    fresh = set(fresh)
+    items: list[Item] = []
+    speakable = _speakable(connection, config, now, only)
+    for row, rule in speakable:
+        is_woken = row["snoozed_until"] is not None and row["status"] != "resolved"
+        if is_woken:
+            _wake(connection, row, now)
+        while _step_is_due(row, rule, now):
+            _escalate(connection, row, now)
+        items += _wanted(config, row, rule, told.get(row["incident_id"], {}), is_woken, row["incident_id"] in fresh)
+    sent, held = 0, set()
+    for receiver, own in groupby(sorted(items, key=lambda item: item.receiver), key=lambda item: item.receiver):
+        bundles, rest = _fitting(connection, config, receiver, list(own), now)
+        for bundle in bundles:
+            _queue(connection, receiver, bundle, now)
+        sent += len(bundles)
+        held |= {item.row["incident_id"] for item in rest}
+    _settle(connection, [row for row, _ in speakable], held)
+    return sent
+
+
+def is_due(connection: psycopg.Connection, config: Alerts, now: datetime) -> bool:
+    """Whether time alone is a reason to look: a snooze or quiet hours ended, a step is due, something waits."""
+    told = _told(connection)
+    return any(
+        (row["snoozed_until"] is not None and row["status"] != "resolved")
+        or _step_is_due(row, rule, now)
+        or _wanted(config, row, rule, told.get(row["incident_id"], {}), False, False)
+        for row, rule in _speakable(connection, config, now, None)
+    )
+
+
+def _speakable(
+    connection: psycopg.Connection, config: Alerts, now: datetime, only: str | None
+) -> list[tuple[dict, Rule | None]]:
+    """The unsettled incidents of which something may be said at `now`, each with its rule, if it still has one."""
     rows = connection.execute(
         """select * from ops.incidents where not is_settled and (%(only)s::text is null or rule = %(only)s)
            order by incident_id""",
         {"only": only},
     ).fetchall()
-    told = _told(connection)
     active = incidents.silences(connection, now)
-    fresh = set(fresh)
-    items: list[Item] = []
-    for row in rows:
-        rule = config.rules.get(row["rule"])
-        if incidents.is_silenced(row, active) or is_quiet(config, row, rule, now) or _sleeps(row, now):
-            continue
-        is_woken = row["snoozed_until"] is not None and row["status"] != "resolved"
-        if is_woken:
-            _wake(connection, row, now)
-        _escalate(connection, row, rule, now)
-        items += _wanted(config, row, rule, told.get(row["incident_id"], {}), is_woken, row["incident_id"] in fresh)
-    sent = 0
-    for receiver, own in groupby(sorted(items, key=lambda item: item.receiver), key=lambda item: item.receiver):
-        sent += _send(connection, config, receiver, list(own), now)
-    _settle(connection, rows)
-    return sent
+    ruled = [(row, config.rules.get(row["rule"])) for row in rows]
+    return [
+        (row, rule)
+        for row, rule in ruled
+        if not (incidents.is_silenced(row, active) or is_quiet(config, row, rule, now) or _sleeps(row, now))
+    ]
 
 
 def is_quiet(config: Alerts, row: dict, rule: Rule | None, now: datetime) -> bool:
@@ -104,20 +130,23 @@ def _wake(connection: psycopg.Connection, row: dict, now: datetime) -> None:
     incidents.note(connection, row["incident_id"], now, incidents.SYSTEM, "woken")
 
 
-def _escalate(connection: psycopg.Connection, row: dict, rule: Rule | None, now: datetime) -> None:
-    """Take the steps that are due: only while it is open, and counted from when it was told."""
+def _step_is_due(row: dict, rule: Rule | None, now: datetime) -> bool:
+    """Whether the next step of escalation has to be taken: only while it is open, counted from when it was told."""
     steps = rule.escalation if rule else []
-    while (
+    return (
         row["status"] == "open"
-        and row["told_at"]
+        and row["told_at"] is not None
         and row["escalations"] < len(steps)
         and row["told_at"] + steps[row["escalations"]].after <= now
-    ):
-        row["escalations"] += 1
-        connection.execute(
-            "update ops.incidents set escalations = %s where incident_id = %s", [row["escalations"], row["incident_id"]]
-        )
-        incidents.note(connection, row["incident_id"], now, incidents.SYSTEM, "escalated", f"step {row['escalations']}")
+    )
+
+
+def _escalate(connection: psycopg.Connection, row: dict, now: datetime) -> None:
+    row["escalations"] += 1
+    connection.execute(
+        "update ops.incidents set escalations = %s where incident_id = %s", [row["escalations"], row["incident_id"]]
+    )
+    incidents.note(connection, row["incident_id"], now, incidents.SYSTEM, "escalated", f"step {row['escalations']}")
 
 
 def _wanted(
@@ -129,8 +158,9 @@ def _wanted(
         for receiver, messages in told.items():
             if messages[-1]["event"] in _TOLD and _is_known(config, receiver):
                 wanted.append(Item(receiver, "resolved", 0, row, rule, messages[-1]["thread_id"]))
-        if not told and rule and (is_fresh or row["is_held"]):
-            wanted += [Item(receiver, "over", 0, row, rule) for receiver in _receivers(rule)]
+        was_never_open = all(messages[-1]["event"] == "over" for messages in told.values())
+        if rule and was_never_open and (is_fresh or row["is_held"]):
+            wanted += [Item(receiver, "over", 0, row, rule) for receiver in _receivers(rule) if receiver not in told]
         return wanted
     if rule is None:
         return []
@@ -165,10 +195,12 @@ def _is_known(config: Alerts, receiver: str) -> bool:
     return not receiver.startswith(_CHANNEL) or receiver.removeprefix(_CHANNEL) in config.channels
 
 
-def _send(connection: psycopg.Connection, config: Alerts, receiver: str, items: list[Item], now: datetime) -> int:
-    """Queue what one receiver is to be told, in as many messages as an hour may have. The last tells all that is left.
+def _fitting(
+    connection: psycopg.Connection, config: Alerts, receiver: str, items: list[Item], now: datetime
+) -> tuple[list[list[Item]], list[Item]]:
+    """What one receiver is to be told, in as many messages as an hour may have, and what has to wait.
 
-    When the hour has had all its messages, everything waits.
+    When there is more, the last message tells all that is left; when the hour has had its messages, everything waits.
     """
     room = (
         config.messages_per_hour
@@ -177,28 +209,17 @@ def _send(connection: psycopg.Connection, config: Alerts, receiver: str, items: 
             [receiver, now - timedelta(hours=1)],
         ).fetchone()["sent"]
     )
+    if room <= 0:
+        return [], items
     items.sort(key=lambda item: item.rank)
     groups: dict[tuple, list[Item]] = {}
     for item in items:
         groups.setdefault(item.group, []).append(item)
     bundles = list(groups.values())
     if len(bundles) > room:
-        first = max(room - 1, 0)
-        bundles, rest = bundles[:first], [item for bundle in bundles[first:] for item in bundle]
-        if room <= 0:
-            _hold(connection, rest)
-        else:
-            bundles.append(rest)
-    for bundle in bundles:
-        _queue(connection, receiver, bundle, now)
-    return len(bundles)
-
-
-def _hold(connection: psycopg.Connection, items: list[Item]) -> None:
-    ids = [item.row["incident_id"] for item in items]
-    connection.execute("update ops.incidents set is_held = true where incident_id = any(%s)", [ids])
-    for item in items:
-        item.row["is_held"] = True
+        rest = [item for bundle in bundles[room - 1 :] for item in bundle]
+        bundles = [*bundles[: room - 1], rest]
+    return bundles, []
 
 
 def _queue(connection: psycopg.Connection, receiver: str, items: list[Item], now: datetime) -> None:
@@ -254,7 +275,7 @@ def _queue(connection: psycopg.Connection, receiver: str, items: list[Item], now
         )
     ids = [item.row["incident_id"] for item in items]
     connection.execute(
-        """update ops.incidents set told_at = coalesce(told_at, %s), is_held = false where incident_id = any(%s)""",
+        "update ops.incidents set told_at = coalesce(told_at, %s) where incident_id = any(%s)",
         [now, ids],
     )
     connection.execute(
@@ -288,15 +309,13 @@ def _told(connection: psycopg.Connection) -> dict[int, dict[str, list[dict]]]:
     return told
 
 
-def _settle(connection: psycopg.Connection, rows: list[dict]) -> None:
-    """Of what is over and was told to be so, or was never told, nothing more will be said."""
+def _settle(connection: psycopg.Connection, rows: list[dict], held: set[int]) -> None:
+    """Remember which of these had to wait. Of what is over and need not, nothing more will be said."""
     connection.execute(
-        """update ops.incidents set is_settled = true
-           where incident_id = any(%s) and status = 'resolved' and not is_held
-             and not exists (
-                 select from (
-                     select distinct on (receiver) event from ops.incident_messages as told
-                     where told.incident_id = incidents.incident_id order by receiver, told_id desc
-                 ) as last where event not in ('resolved', 'over'))""",
-        [[row["incident_id"] for row in rows if row["status"] == "resolved"]],
+        """update ops.incidents
+           set is_held = incident_id = any(%(held)s),
+               is_settled = status = 'resolved' and not incident_id = any(%(held)s)
+           where incident_id = any(%(ids)s)
+             and (is_held <> (incident_id = any(%(held)s)) or status = 'resolved')""",
+        {"held": list(held), "ids": [row["incident_id"] for row in rows]},
     )

@@ -12,7 +12,7 @@ _UNDER_WAY = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.Dagst
 @dg.sensor(
     job=deliver_outbox,
     description="Asks for a delivery when mail is due and none is under way.",
-    minimum_interval_seconds=15,
+    minimum_interval_seconds=5,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def outbox_delivery(context: dg.SensorEvaluationContext):

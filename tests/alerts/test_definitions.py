@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from orchestration.alerts import lineage
+from orchestration.alerts import incidents, lineage
 from orchestration.alerts.assets import assets
 from orchestration.alerts.evaluation import evaluate
 from orchestration.alerts.jobs import jobs
@@ -65,7 +65,8 @@ def test_time_alone_is_a_reason_once_an_hour_and_sooner_while_something_is_open(
     assert tick(earlier(cursor, 3601))[0]
     published.hours("error_rate", [0.9])
     alert = {"kind": "threshold", "metric": "error_rate", "above": 0.1, "recipients": ["ops@example.com"]}
-    evaluate(published.connection, Alerts.model_validate({"rules": {"errors": alert}}), at(1), Lineage())
+    evaluate(published.connection, Alerts.model_validate({"rules": {"error_rate": alert}}), at(1), Lineage())
+    incidents.snooze(published.connection, 1, "ann", at(1), at(2))
     published.connection.commit()
     assert not tick(earlier(cursor, 30))[0]
     assert tick(earlier(cursor, 120))[0]

@@ -293,6 +293,16 @@ def test_the_segment_that_explains_a_fall_is_named(published):
     assert incident["evidence"]["chart"][-1]["value"] == 38
 
 
+def test_segments_of_a_share_are_compared_where_they_have_one(published):
+    published.hours("error_rate", [0.0] * 168 + [0.5])
+    published.hours("error_rate", [0.1] * 168 + [0.6], segment="endpoint=/buy")
+    published.hours("error_rate", [0.1] * 168, segment="endpoint=/gone")
+    published.hours("error_rate", [0.1], segment="endpoint=/new", first=168)
+    evaluate(published.connection, config(errors={"kind": "threshold", "metric": "error_rate", "above": 0.1}))
+    [incident] = recent_incidents(published.connection)
+    assert [one["segment"] for one in incident["evidence"]["contributions"]] == ["endpoint=/buy"]
+
+
 def test_what_coincided_is_named(published):
     published.connection.execute(
         """create table raw.today partition of raw.events for values from ('2026-03-02') to ('2026-03-03');

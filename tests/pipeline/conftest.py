@@ -29,6 +29,7 @@ def pipeline(tmp_path_factory, parsed_project):
             patch.setenv(name, value)
         patch.setattr(demo, "EVENTS", 30_000)
         patch.setattr("orchestration.transform.project.target", lambda: parsed_project)
+        patch.setattr("orchestration.alerts.lineage.manifest", lambda: parsed_project / "manifest.json")
         steps = []
         yield SimpleNamespace(home=folder / "home", result=demo.run(steps.append), steps=steps)
         server.stop((folder / "home" / "postgres").resolve())
