@@ -186,7 +186,7 @@ def share_by_day(
 
 
 def holds(things: str) -> tuple[Expectation, ...]:
-    """For a staging model that holds what cannot be true: told by reason, and an error from a fifth of a day's rows on."""
+    """For a staging model that holds what cannot be true: told by reason, an error from a fifth of a day on."""
     return (
         no_rows(
             "held by reason",
