@@ -144,7 +144,7 @@ def test_a_poisoned_day_stops_at_its_gate_and_what_was_published_stays_readable(
     assert not done["success"]
     assert done["gates"]["failed"] == 1
     assert [held["table_name"] for held in done["held"]] == ["staging.stg_lessons"]
-    assert "score" in done["held"][0]["sentence"]
+    assert "lessons" in done["held"][0]["sentence"]
     assert rows("select * from marts.learning_hourly order by hour, skill") == built
     assert rows("select * from api.metric_hourly order by metric, segment, hour") == published
 

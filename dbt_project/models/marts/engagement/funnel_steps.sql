@@ -35,16 +35,18 @@ reached as (
     union all
     select reached.user_id, reached.funnel, reached.day, next.step, reached.entered_at, next.occurred_at, reached.within
     from reached
+    -- by the key of the table: a scan of all events for each entry would grow with their square
     cross join lateral (
-        select events.step, min(events.occurred_at) as occurred_at
-        from events
-        where events.user_id = reached.user_id
-          and events.funnel = reached.funnel
-          and events.step = reached.step + 1
-          and events.occurred_at >= reached.reached_at
-          and events.occurred_at <= reached.entered_at + reached.within
-        group by events.step
+        select reached.step + 1 as step, min(tracked.occurred_at) as occurred_at
+        from {{ ref('int_tracked_events') }} as tracked
+        where tracked.user_id = reached.user_id
+          and tracked.kind = 'funnel'
+          and tracked.name = reached.funnel
+          and tracked.step = (reached.step + 1)::text
+          and tracked.occurred_at >= reached.reached_at
+          and tracked.occurred_at <= reached.entered_at + reached.within
     ) as next
+    where next.occurred_at is not null
 )
 
 select
