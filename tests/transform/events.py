@@ -51,7 +51,7 @@ def random_events(rng: random.Random, count: int) -> list[dict]:
     makers = {
         "page_viewed": lambda: {},
         "content_viewed": lambda: {"content_id": "c1", "category": rng.choice("xy")},
-        "lesson_completed": lambda: {"skill": rng.choice("ab"), "score": rng.randint(0, 100), "duration_seconds": 60},
+        "lesson_completed": lambda: {"skill": rng.choice("ab"), "score": rng.randint(0, 125), "duration_seconds": 60},
         "order_completed": lambda: {
             "order_id": f"o{rng.random()}",
             "currency": rng.choice(["EUR", "USD"]),
@@ -74,7 +74,7 @@ def random_events(rng: random.Random, count: int) -> list[dict]:
     }
     events = []
     for number in range(count):
-        kind = rng.choice(list(makers))
+        kind = "order_completed" if number == 0 else rng.choice(list(makers))  # so that a complete week has a basket
         late = timedelta(days=400) if number == 0 else timedelta()
         events.append(
             {
