@@ -25,7 +25,7 @@ from orchestration.settings.alerts import (
     WebhookChannel,
 )
 from orchestration.settings.analytics import Experiment, Experiments, Funnel, Funnels, Objective, Objectives
-from orchestration.settings.config import Address, filled, load, place
+from orchestration.settings.config import Address, Model, filled, load, place
 from orchestration.settings.contract import Contract, Handling
 from orchestration.settings.environment import ROOT, settings
 from orchestration.settings.reports import Report, Reports
@@ -50,15 +50,15 @@ from orchestration.settings.tenant import Tenant
 
 
 def funnels() -> dict[str, Funnel]:
-    return load("funnels.yml", Funnels).funnels
+    return _own_or_shipped("funnels.yml", Funnels).funnels
 
 
 def objectives() -> dict[str, Objective]:
-    return load("objectives.yml", Objectives).objectives
+    return _own_or_shipped("objectives.yml", Objectives).objectives
 
 
 def experiments() -> dict[str, Experiment]:
-    return load("experiments.yml", Experiments).experiments
+    return _own_or_shipped("experiments.yml", Experiments).experiments
 
 
 def tenant() -> Tenant:
@@ -70,9 +70,8 @@ def sources() -> dict[str, Source]:
 
 
 def contract() -> Contract:
-    """The contract, which is the shipped one unless there is another: what is personal is so in any configuration."""
-    own = settings().config
-    return load("contract.yml", Contract, own if (own / "contract.yml").exists() else ROOT / "config")
+    """What is personal is so in any configuration: without a contract of its own, the shipped one holds."""
+    return _own_or_shipped("contract.yml", Contract)
 
 
 def alerts() -> Alerts:
@@ -85,3 +84,8 @@ def reports() -> dict[str, Report]:
 
 def retention() -> Retention:
     return load("retention.yml", Retention)
+
+
+def _own_or_shipped(name: str, model: type[Model]) -> Model:
+    own = settings().config
+    return load(name, model, own if (own / name).exists() else ROOT / "config")

@@ -372,6 +372,8 @@ PLANTED = [
         {"is_contradictory": True},
         "warned",
         "1 rooms end before they start, or the like, and have no durations",
+    ),
+    (
         "marts.sales_hourly",
         {"currency": "USD", "country": "US", "rate": 0.9},
         "failed",

@@ -59,7 +59,7 @@ def random_events(rng: random.Random, count: int) -> list[dict]:
         },
         "lesson_completed": lambda: {
             "skill": rng.choice("ab"),
-            "score": rng.randint(0, 125),
+            "score": rng.randint(0, 200),
             "duration_seconds": 60,
             "timezone": rng.choice(["Asia/Tokyo", "America/New_York", "Nowhere/Land", None]),
             "class_id": rng.choice("xy"),

@@ -136,7 +136,7 @@ def test_a_change_of_the_code_is_applied_to_all_that_builds_on_it(dbt, utc, tmp_
     utc.commit()
     project = shutil.copytree(dbt.PROJECT, tmp_path / "project")
     edits = {
-        "staging/stg_requests.sql": ("} >= 500", "} >= 400"),
+        "staging/stg_requests_checked.sql": ("status >= 500", "status >= 400"),
         "marts/content/content_hourly.sql": ("key=['hour', 'category']", "key=['category', 'hour']"),
         "marts/rooms/rooms_hourly.sql": ("select\n", "-- What happened.\nselect\n"),
     }
