@@ -54,7 +54,7 @@ def test_each_answer_is_done_as_the_one_who_was_told(page):
     client.post(path, data={"action": "snooze", "hours": "4"})
     found = state(published)
     assert found["status"] == "acknowledged"
-    assert timedelta(hours=3.9) < found["snoozed_until"] - NOW < timedelta(hours=4.1)
+    assert timedelta(hours=3.9) < found["snoozed_until"] - datetime.now(UTC) < timedelta(hours=4.1)
     client.post(path, data={"action": "silence", "hours": "24"})
     assert "resolved" in client.post(path, data={"action": "resolve"}).text
     found = state(published)

@@ -27,16 +27,27 @@ LINE = {
     "properties": {"order_id": "536365", "product_id": "85123A", "quantity": -6, "price": Decimal("2.55"),
                    "currency": "GBP", "country": "France", "name": 'LARGE "T-LIGHT", é'},
 }  # fmt: skip
+PAUSES = [
+    {
+        "event_id": kind,
+        "event_type": kind,
+        "occurred_at": "2026-03-02T08:27:00.000Z",
+        "user_id": "u1",
+        "session_id": "s1",
+        "properties": {"room_id": "r1"},
+    }
+    for kind in ("room_paused", "room_resumed")
+]
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory) -> list[dict]:
-    """Simulated events of every type of the vocabulary, numbers as they are written."""
+    """Events of every type of the vocabulary, most of them simulated, numbers as they are written."""
     directory = tmp_path_factory.mktemp("told")
     simulate(
         directory, start=date(2026, 3, 1), days=21, events=12_000, seed=3, late_rate=0, duplicate_rate=0, broken_rate=0
     )
-    kinds = defaultdict(list, {"order_line_recorded": [LINE]})
+    kinds = defaultdict(list, {event["event_type"]: [event] for event in (LINE, *PAUSES)})
     for path in sorted(Path(directory).glob("*.jsonl")):
         for line in path.read_text().splitlines():
             event = json.loads(line, parse_float=Decimal)
