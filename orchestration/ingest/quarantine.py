@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.rows import class_row, dict_row
-from psycopg.types.json import Jsonb
 
 from orchestration.errors import TidemarkError
 from orchestration.ingest import loader, sources
@@ -21,7 +20,7 @@ from orchestration.ingest.personal import opened
 from orchestration.ingest.schemas import judge
 from orchestration.ingest.writer import Origin, Writer, checked, identified
 from orchestration.settings import Source, settings
-from orchestration.warehouse import database, marks
+from orchestration.warehouse import audit, database, marks
 
 if TYPE_CHECKING:
     import polars as pl
@@ -106,10 +105,8 @@ def drop(connection: psycopg.Connection, selection: Selection) -> int:
         dropped = [quarantine_id for (quarantine_id,) in connection.execute(query, values)]
         if dropped:
             subject = f"{len(dropped)} records" if len(dropped) > 1 else f"record {dropped[0]}"
-            connection.execute(
-                "insert into ops.audit (action, subject, detail) values ('quarantine dropped', %s, %s)",
-                [subject, Jsonb({"source": selection.source, "reason": selection.reason, "ids": dropped})],
-            )
+            what = {"source": selection.source, "reason": selection.reason, "ids": dropped}
+            audit.record(connection, "quarantine dropped", subject, **what)
     return len(dropped)
 
 
