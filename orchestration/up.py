@@ -36,8 +36,12 @@ def run(host: str, port: int, say: Callable[[str], None]) -> None:
     say(f"Starting Dagster (log: {log})")
     if embedded:
         say("The embedded database is for one operator: whoever reaches its socket is its superuser.")
-    dagster = _start(host, port, environment, log)
-    answers = _start_answering(host, port + 1, os.environ | here, log)
+    dagster = _start(
+        ["dagster", "dev", "-w", str(ROOT / "workspace.yaml"), "-h", host, "-p", str(port)], environment, log
+    )
+    # What is behind the links in alerts answers strangers: it is a process of its own.
+    serve = ["orchestration.cli", "alerts", "serve", "--host", host, "--port", str(port + 1)]
+    answers = _start(serve, os.environ | here, log)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _wait_until_it_answers(dagster, host, port, log)
@@ -68,29 +72,12 @@ def _require_free(host: str, port: int) -> None:
             ) from error
 
 
-def _start(host: str, port: int, environment: dict[str, str], log: Path) -> subprocess.Popen:
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(ROOT / "workspace.yaml"), "-h", host, "-p", str(port)]
-    environment["PYTHONPATH"] = str(ROOT)
-    with log.open("ab") as output:
-        # A session of its own: Ctrl-C reaches us alone, and we end Dagster's processes in order.
-        return subprocess.Popen(
-            command,
-            env=environment,
-            cwd=ROOT,
-            stdout=output,
-            stderr=output,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
-
-def _start_answering(host: str, port: int, environment: dict[str, str], log: Path) -> subprocess.Popen:
-    """The page behind the links in alerts, in a process of its own: it answers strangers."""
-    command = [sys.executable, "-m", "orchestration.cli", "alerts", "serve", "--host", host, "--port", str(port)]
+def _start(module: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen:
+    """Run a Python module in a session of its own: Ctrl-C reaches us alone, and we end everything in order."""
     with log.open("ab") as output:
         return subprocess.Popen(
-            command,
-            env=environment,
+            [sys.executable, "-m", *module],
+            env=environment | {"PYTHONPATH": str(ROOT)},
             cwd=ROOT,
             stdout=output,
             stderr=output,
@@ -112,11 +99,11 @@ def _wait_until_it_answers(dagster: subprocess.Popen, host: str, port: int, log:
     raise TidemarkError(f"Dagster did not start: {log} says why.")
 
 
-def _stop(dagster: subprocess.Popen) -> None:
-    """End Dagster and everything that it started."""
-    if dagster.poll() is None:
-        dagster.send_signal(signal.SIGINT)
+def _stop(process: subprocess.Popen) -> None:
+    """End a process and everything that it started."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            dagster.wait(STOP_SECONDS)
+            process.wait(STOP_SECONDS)
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(dagster.pid, signal.SIGKILL)  # whatever did not hear
+        os.killpg(process.pid, signal.SIGKILL)  # whatever did not hear

@@ -75,4 +75,6 @@ def _layer_asset(layer: str, description: str, nodes: dict[str, dict]) -> dg.Ass
     return build_layer
 
 
-assets = [_layer_asset(layer, description, project.nodes()) for layer, description in LAYERS.items()]
+_nodes = project.nodes()
+
+assets = [_layer_asset(layer, description, _nodes) for layer, description in LAYERS.items()]

@@ -62,6 +62,7 @@ def test_a_view_is_made_of_all_above_it(known):
     assert {"raw.events", "marts.content_item_daily", "api.top_content"} <= known.depends(rule)
 
 
-def test_without_a_parsed_project_nobody_knows(warehouse):
+def test_without_a_parsed_project_nobody_knows(home, monkeypatch):
+    monkeypatch.setattr(lineage, "manifest", lambda: home / "manifest.json")
     with pytest.raises(TidemarkError, match="nobody knows what depends on what"):
         lineage.read()

@@ -1,12 +1,3 @@
-select
-    source,
-    event_id,
-    occurred_at,
-    hour,
-    user_id,
-    load_id,
-    currency,
-    base_currency,
-    rate
+select *
 from {{ ref('stg_exchange_rates_checked') }}
 where held_reason is null

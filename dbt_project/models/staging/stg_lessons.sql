@@ -1,17 +1,3 @@
-select
-    source,
-    event_id,
-    occurred_at,
-    hour,
-    user_id,
-    load_id,
-    lesson_id,
-    skill,
-    difficulty,
-    origin,
-    score,
-    duration_seconds,
-    class_id,
-    timezone
+select *
 from {{ ref('stg_lessons_checked') }}
 where held_reason is null

@@ -1,16 +1,3 @@
-select
-    source,
-    event_id,
-    event_type,
-    occurred_at,
-    hour,
-    user_id,
-    load_id,
-    transaction_id,
-    seller_id,
-    currency,
-    amount,
-    fee,
-    sequence
+select *
 from {{ ref('stg_transactions_checked') }}
 where held_reason is null

@@ -43,3 +43,10 @@ create or replace function ops.bucket_of(value double precision, per_e integer) 
         when value = 0 then -1000000
         else -2000000 - floor(per_e * ln(-value))
     end::integer;
+
+-- What these take the place of.
+drop view ops.touched_months;
+drop function ops.bucket_of(double precision);
+drop table if exists intermediate.int_entities_monthly;
+delete from ops.tidemarks where table_name = 'intermediate.int_entities_monthly';
+delete from ops.definitions where relation = 'intermediate.int_entities_monthly';
