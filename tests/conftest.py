@@ -59,14 +59,43 @@ def home(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def warehouse(postgres, home, monkeypatch) -> str:
-    """The URL of a fresh, migrated, empty warehouse, to which the settings of the process point."""
-    target = database._database(postgres, database.WAREHOUSE)
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"drop database if exists {database.WAREHOUSE} with (force)")
-        connection.execute(f"create database {database.WAREHOUSE} template template_tidemark")
+def warehouse(request, postgres, home, monkeypatch) -> str:
+    """The URL of a fresh, migrated, empty warehouse, to which the settings of the process point.
+
+    For a test that runs dbt, dbt's relations are there, and as empty.
+    """
+    template = request.getfixturevalue("built_template") if "dbt" in request.fixturenames else "template_tidemark"
+    target = _copy(postgres, template)
     monkeypatch.setenv("TIDEMARK_DATABASE_URL", target)
     return target
+
+
+def _copy(postgres: str, template: str) -> str:
+    """Make the warehouse a copy of a template; its URL."""
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"drop database if exists {database.WAREHOUSE} with (force)")
+        connection.execute(f"create database {database.WAREHOUSE} template {template}")
+    return database._database(postgres, database.WAREHOUSE)
+
+
+@pytest.fixture(scope="session")
+def built_template(postgres, parsed_project, tmp_path_factory) -> str:
+    """The name of a database in which dbt has built everything from no events."""
+    from orchestration.transform import project
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TIDEMARK_HOME", str(tmp_path_factory.mktemp("template")))
+        patch.setenv("TIDEMARK_DATABASE_URL", _copy(postgres, "template_tidemark"))
+        for name in ("TIDEMARK_CONFIG", "TIDEMARK_SMTP_URL"):
+            patch.delenv(name, raising=False)
+        patch.setattr(project, "target", lambda: parsed_project)
+        with (parsed_project / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be parsing it
+            project.manifest()
+        project.build("staging marts published", 0)
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"create database template_built template {database.WAREHOUSE}")
+    return "template_built"
 
 
 @pytest.fixture
@@ -102,9 +131,6 @@ def dbt(warehouse, parsed_project, monkeypatch):
     from orchestration.transform import project
 
     monkeypatch.setattr(project, "target", lambda: parsed_project)
-    with (parsed_project / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be parsing it
-        project.manifest()
     return project
 
 

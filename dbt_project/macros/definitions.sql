@@ -1,18 +1,37 @@
 {# Whether a relation has to be made: it is not there, or was made from another definition. #}
 
-{# What is known of a relation: whether it exists, what it was made from, and what its parents were made from. #}
-{% macro known_definition(relation) -%}
+{# What is known of a relation, once `lock`, a statement, has made it ours: whether it exists, of which columns, what it
+   was made from, what its parents were made from, at which load it stands, and at which this run takes it. #}
+{% macro known_state(relation, lock) -%}
     {%- set name = relation.schema ~ '.' ~ relation.identifier -%}
-    {%- call statement('known_definition', fetch_result=True) -%}
+    {%- call statement('known', fetch_result=True) -%}
+        {{ lock }};
         select
-            to_regclass('{{ name }}') is not null as exists,
-            max(definition) filter (where relation = '{{ name }}' and to_regclass(relation) is not null) as definition,
-            string_agg(definition, ',' order by relation) filter (where relation <> '{{ name }}') as parents
+            to_regclass('{{ name }}') is not null,
+            (
+                select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
+                where attrelid = to_regclass('{{ name }}') and attnum > 0 and not attisdropped
+            ),
+            max(definition) filter (where relation = '{{ name }}' and to_regclass(relation) is not null),
+            string_agg(definition, ',' order by relation) filter (where relation <> '{{ name }}'),
+            (select coalesce(max(load_id), 0) from ops.tidemarks where table_name = '{{ name }}'),
+            {{ var('high_mark') if var('high_mark') is not none
+               else '(select coalesce(max(load_id), 0) from raw.loads)' }},
+            (
+                select coalesce(bool_or(coalesce(parent.moved_id > own.load_id, true)), false)
+                from unnest(array['{{ parents() | join("', '") }}']) as parents (table_name)
+                left join ops.tidemarks as parent using (table_name)
+                left join ops.tidemarks as own on own.table_name = '{{ name }}'
+                where parents.table_name <> ''
+            )
         from ops.definitions
         where relation in ('{{ ([name] + parents()) | join("', '") }}')
     {%- endcall -%}
-    {%- set row = load_result('known_definition')['data'][0] -%}
-    {{ return({'exists': row[0], 'definition': row[1], 'parents': row[2]}) }}
+    {%- set row = load_result('known')['data'][0] -%}
+    {{ return({
+        'exists': row[0], 'columns': (row[1] or '').split(', '), 'definition': row[2], 'parents': row[3], 'load_id': row[4],
+        'up_to': [row[4], row[5]] | max, 'parents_moved': row[6],
+    }) }}
 {%- endmacro %}
 
 {# The models that this one reads, as relations. #}
@@ -38,9 +57,7 @@
     {%- endcall -%}
 {%- endmacro %}
 
-{# One builder of a relation at a time; the others wait for its transaction to end. #}
+{# The statement that waits until nobody else builds a relation, and makes it ours until the transaction ends. #}
 {% macro lock_relation(relation) -%}
-    {%- call statement('lock') -%}
-        select pg_advisory_xact_lock(hashtextextended('{{ relation.schema }}.{{ relation.identifier }}', 7461))
-    {%- endcall -%}
+    select pg_advisory_xact_lock(hashtextextended('{{ relation.schema }}.{{ relation.identifier }}', 7461))
 {%- endmacro %}

@@ -20,10 +20,10 @@
 {# The rows (figure, kind, step, relation, description, made_from) of all metrics and of everything else that is
    published: each with what it is made from, down to the sources. #}
 {% macro lineage_rows() -%}
-    {%- set figures = [] -%}
+    {%- set figures, measured = [], measures_by_name() -%}
     {%- for metric in catalogue() -%}
         {%- set models = [] -%}
-        {%- for measure in metric.measures -%} {%- do models.append(find_measure(measure).model) -%} {%- endfor -%}
+        {%- for measure in metric.measures -%} {%- do models.append(measured[measure].model) -%} {%- endfor -%}
         {%- do figures.append([metric.name, 'metric', models | unique | list]) -%}
     {%- endfor -%}
     {%- for node in graph.nodes.values() | sort(attribute='name')

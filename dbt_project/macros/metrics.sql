@@ -7,12 +7,13 @@
    is only part of others. #}
 {% macro catalogue() -%}
     {%- set metrics = [] -%}
+    {%- set measured = measures_by_name() -%}
     {%- for metric in graph.get('metrics', {}).values() | sort(attribute='name') if metric.config.meta.unit -%}
         {%- set inputs = [metric] if metric.type == 'simple' else [
             graph.metrics['metric.tidemark.' ~ metric.type_params.numerator.name],
             graph.metrics['metric.tidemark.' ~ metric.type_params.denominator.name]] -%}
         {%- set measures = inputs | map(attribute='type_params.measure.name') | list -%}
-        {%- set measure = find_measure(measures[0]) -%}
+        {%- set measure = measured[measures[0]] -%}
         {%- do metrics.append({
             'name': metric.name, 'description': metric.description, 'meta': metric.config.meta,
             'grain': measure.grain, 'segments': measure.segments, 'measures': measures,
@@ -42,8 +43,10 @@
     {{ return(measures) }}
 {%- endmacro %}
 
-{% macro find_measure(name) -%}
-    {{ return(all_measures() | selectattr('name', 'eq', name) | first) }}
+{% macro measures_by_name() -%}
+    {%- set measured = {} -%}
+    {%- for measure in all_measures() -%} {%- do measured.update({measure.name: measure}) -%} {%- endfor -%}
+    {{ return(measured) }}
 {%- endmacro %}
 
 {# The segment of a row: all, or dimension=value. #}
@@ -188,7 +191,7 @@
 {# Final figures that are about to change, written down with what changed them: the loads since the table's mark that
    touched their hour or period, an erasure before a replay before a late arrival; a changed definition where none did.
    A metric that left the catalogue is not restated. #}
-{% macro restate(target, affected, anew, up_to) %}
+{% macro restate(target, affected, anew, up_to) -%}
     {%- set grain = config.get('grain') -%}
     {%- set bucket, source = {
         'hour': ('hour', 'hour'),
@@ -196,52 +199,50 @@
         'period': ('grain, start_date',
                    'grain, date_trunc(grain, ops.day_of(hour, ops.timezone())::timestamp)::date as start_date'),
     }[grain] -%}
-    {%- call statement('restate') -%}
-        with loads as (
-            select load_id, case cause when 'arrival' then 'late' else cause end as cause
-            from raw.loads
-            where load_id <= {{ up_to }} and load_id > (
-                select load_id from ops.tidemarks where table_name = '{{ target.schema }}.{{ target.identifier }}'
-            )
-        ),
-
-        ranked as (
-            select *, array_position(array['erasure', 'replay', 'late', 'contract', 'rebuild'], cause) as rank
-            from loads
-        ),
-
-        touching as (
-            select distinct on ({{ bucket }}) *
-            from (
-                select {{ source }}, ranked.*
-                from raw.touched_hours
-                join ranked using (load_id)
-                {{ "cross join unnest(array['week', 'month', 'quarter']) as grains (grain)" if grain == 'period' }}
-            ) as touched
-            order by {{ bucket }}, rank, load_id desc
-        ),
-
-        otherwise as (
-            {{ "select 'contract' as cause, " ~ up_to ~ "::bigint as load_id" if anew
-               else 'select cause, load_id from ranked order by rank, load_id desc limit 1' }}
+    with loads as (
+        select load_id, case cause when 'arrival' then 'late' else cause end as cause
+        from raw.loads
+        where load_id <= {{ up_to }} and load_id > (
+            select load_id from ops.tidemarks where table_name = '{{ target.schema }}.{{ target.identifier }}'
         )
+    ),
 
-        insert into marts.restatements
-            (metric, segment, grain, {{ 'hour' if grain == 'hour' else 'day' }}, old_value, new_value, cause, load_id)
-        select
-            metric,
-            segment,
-            {{ 'grain' if grain == 'period' else "'" ~ grain ~ "'" }},
-            {{ 'start_date' if grain == 'period' else grain }},
-            published.value,
-            fresh.value,
-            coalesce(touching.cause, otherwise.cause),
-            coalesce(touching.load_id, otherwise.load_id)
-        from (select * from {{ target }} as known where {{ affected }}) as published
-        left join fresh using (metric, segment, {{ bucket }})
-        left join touching using ({{ bucket }})
-        cross join otherwise
-        where published.is_final and fresh.value is distinct from published.value
-          and metric in ('{{ catalogue() | map(attribute="name") | join("', '") }}')
-    {%- endcall -%}
-{% endmacro %}
+    ranked as (
+        select *, array_position(array['erasure', 'replay', 'late', 'contract', 'rebuild'], cause) as rank
+        from loads
+    ),
+
+    touching as (
+        select distinct on ({{ bucket }}) *
+        from (
+            select {{ source }}, ranked.*
+            from raw.touched_hours
+            join ranked using (load_id)
+            {{ "cross join unnest(array['week', 'month', 'quarter']) as grains (grain)" if grain == 'period' }}
+        ) as touched
+        order by {{ bucket }}, rank, load_id desc
+    ),
+
+    otherwise as (
+        {{ "select 'contract' as cause, " ~ up_to ~ "::bigint as load_id" if anew
+           else 'select cause, load_id from ranked order by rank, load_id desc limit 1' }}
+    )
+
+    insert into marts.restatements
+        (metric, segment, grain, {{ 'hour' if grain == 'hour' else 'day' }}, old_value, new_value, cause, load_id)
+    select
+        metric,
+        segment,
+        {{ 'grain' if grain == 'period' else "'" ~ grain ~ "'" }},
+        {{ 'start_date' if grain == 'period' else grain }},
+        published.value,
+        fresh.value,
+        coalesce(touching.cause, otherwise.cause),
+        coalesce(touching.load_id, otherwise.load_id)
+    from (select * from {{ target }} as known where {{ affected }}) as published
+    left join fresh using (metric, segment, {{ bucket }})
+    left join touching using ({{ bucket }})
+    cross join otherwise
+    where published.is_final and fresh.value is distinct from published.value
+      and metric in ('{{ catalogue() | map(attribute="name") | join("', '") }}')
+{%- endmacro %}

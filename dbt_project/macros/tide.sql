@@ -28,38 +28,40 @@
     {%- set key = config.require('key') -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {{ stand_still(target) }}
-    {%- set known = known_definition(target) -%}
+    {%- set known = known_state(target, stand_still(target)) -%}
     {%- set definition = definition_of(sql ~ config.require('grain') ~ key ~ config.get('affected', ''), known.parents) -%}
     {%- set anew = known.definition != definition -%}
-    {%- set marks = tide_marks(target, anew) -%}
+    {%- set after = 0 if anew else known.load_id -%}
 
-    {%- if not anew and marks.after == marks.up_to -%}
-        {%- call statement('main') -%} select 1 {%- endcall -%}
+    {%- if not anew and after == known.up_to -%}
+        {{ nothing_to_do() }}
     {%- else -%}
-        {%- call statement('window') -%}
-            select set_config('tidemark.after', '{{ marks.after }}', true),
-                   set_config('tidemark.up_to', '{{ marks.up_to }}', true)
-        {%- endcall -%}
+        {%- set window -%}
+            select set_config('tidemark.after', '{{ after }}', true),
+                   set_config('tidemark.up_to', '{{ known.up_to }}', true)
+        {%- endset -%}
         {%- if anew -%}
+            {%- call statement('window') -%} {{ window }} {%- endcall -%}
             {{ shape_table(target, key, known.exists) }}
             {{ remember_definition(target, definition) }}
             {{ forget_gate(target) }}
-        {%- endif -%}
-        {%- set columns = adapter.get_columns_in_relation(target) | map(attribute='quoted') | list -%}
-        {%- if known.exists -%}
-            {%- set moved = replace_rows(target, key, columns, affected_rows(anew), anew, marks.up_to) -%}
+            {%- set columns = adapter.get_columns_in_relation(target) | map(attribute='quoted') | list -%}
         {%- else -%}
-            {%- set moved = true -%}
-            {%- call statement('main') -%}
-                insert into {{ target }} ({{ columns | join(', ') }})
-                select {{ columns | join(', ') }} from ({{ sql }}) as model
-            {%- endcall -%}
+            {%- set columns = known.columns -%}
         {%- endif -%}
-        {%- if anew -%}
-            {%- call statement('analyze') -%} analyze {{ target }} {%- endcall -%}
-        {%- endif -%}
-        {{ move_mark(target, marks.up_to, moved or anew) }}
+        {%- call statement('main') -%} {# all at once: dbt takes longer over a statement than the database over most #}
+            {{ window }};
+            {% if known.exists -%}
+            {{ replace_rows(target, key, columns, affected_rows(anew), anew, known.up_to) }}
+            {%- else -%}
+            insert into {{ target }} ({{ columns | join(', ') }})
+            select {{ columns | join(', ') }} from ({{ sql }}) as model;
+            {{ move_mark(target, known.up_to, 'true') }}
+            {%- endif %}
+            {%- if anew %};
+            analyze {{ target }}
+            {%- endif %}
+        {%- endcall -%}
     {%- endif -%}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}
@@ -74,43 +76,28 @@
    snapshot is that of the moment at which the table is ours. #}
 {% macro stand_still(target) -%}
     {%- if load_cached_relation(target) -%}
-        {%- call statement('stand_still') -%}
-            set transaction isolation level repeatable read;
-            lock table {{ target }} in share row exclusive mode
-        {%- endcall -%}
+        set transaction isolation level repeatable read;
+        lock table {{ target }} in share row exclusive mode
     {%- else -%}
         {{ lock_relation(target) }}
     {%- endif -%}
 {%- endmacro %}
 
 
-{# Where the table stands, and where this run takes it; a table never goes back. #}
-{% macro tide_marks(relation, anew) %}
-    {%- call statement('marks', fetch_result=True) -%}
-        select
-            coalesce(max(load_id), 0) as after,
-            greatest(
-                coalesce(max(load_id), 0),
-                {{ var('high_mark') if var('high_mark') is not none
-                   else '(select coalesce(max(load_id), 0) from raw.loads)' }}
-            ) as up_to
-        from ops.tidemarks
-        where table_name = '{{ relation.schema }}.{{ relation.identifier }}'
-    {%- endcall -%}
-    {%- set row = load_result('marks')['data'][0] -%}
-    {{ return({'after': 0 if anew else row[0], 'up_to': row[1]}) }}
-{% endmacro %}
+{# Write down where a table stands now; `moved` is the SQL of whether its rows changed on the way. #}
+{% macro move_mark(relation, up_to, moved) -%}
+    insert into ops.tidemarks (table_name, load_id, moved_id)
+    values ('{{ relation.schema }}.{{ relation.identifier }}', {{ up_to }}, {{ up_to }})
+    on conflict (table_name) do update
+    set load_id = excluded.load_id, built_at = clock_timestamp(),
+        moved_id = case when {{ moved }} then excluded.moved_id else tidemarks.moved_id end
+{%- endmacro %}
 
 
-{% macro move_mark(relation, up_to, moved) %}
-    {%- call statement('mark') -%}
-        insert into ops.tidemarks (table_name, load_id, moved_id)
-        values ('{{ relation.schema }}.{{ relation.identifier }}', {{ up_to }}, {{ up_to }})
-        on conflict (table_name) do update
-        set load_id = excluded.load_id, built_at = clock_timestamp()
-            {%- if moved %}, moved_id = excluded.moved_id{% endif %}
-    {%- endcall -%}
-{% endmacro %}
+{# That a model is as it should be, without asking the database. #}
+{% macro nothing_to_do() -%}
+    {%- call noop_statement('main', 'CURRENT') -%} -- nothing is new {%- endcall -%}
+{%- endmacro %}
 
 
 {# Make the table, or bring the one that is there to the columns and the key that its new SELECT asks for. #}
@@ -200,18 +187,9 @@
 {% endmacro %}
 
 
-{# Compute the affected rows, and write what differs, down to the byte. Returns whether anything did. #}
-{% macro replace_rows(target, key, columns, affected, anew, up_to) %}
+{# Compute the affected rows, write what differs, down to the byte, and move the mark. #}
+{% macro replace_rows(target, key, columns, affected, anew, up_to) -%}
     {%- set list = columns | join(', ') -%}
-    {%- call statement('main') -%}
-        create temporary table fresh on commit drop as
-        select {{ list }} from ({{ sql }}) as model
-        {%- if config.get('affected') %} {# of rows found so, the planner expects one #}
-        ;
-        create unique index on fresh ({{ key | join(', ') }});
-        analyze fresh
-        {%- endif %}
-    {%- endcall -%}
     {%- set same -%}
         {% for column in key %}fresh.{{ column }} = known.{{ column }} and {% endfor -%}
         row({% for column in columns %}fresh.{{ column }}{{ ', ' if not loop.last }}{% endfor %})::record
@@ -220,41 +198,50 @@
     {%- set gone = affected ~ ' and not exists (select from fresh where ' ~ same ~ ')' -%}
     {%- set come = 'not exists (select from ' ~ target ~ ' as known where ' ~ same ~ ')' -%}
     {%- set ripples = config.get('ripples') and not anew -%}
-    {%- if ripples -%}
-        {%- call statement('rippled') -%}
-            create temporary table rippled on commit drop as
-            select hour from {{ target }} as known where {{ gone }}
-            union
-            select hour from fresh where {{ come }}
-        {%- endcall -%}
-    {%- endif -%}
-    {%- for entity in config.get('tells', []) if not anew -%}
-        {%- call statement('told') -%}
-            insert into ops.changed_entities (load_id, model, entity, name)
-            select {{ up_to }}, '{{ target.identifier }}', '{{ entity }}', name
-            from (
-                select {{ entity }} as name from {{ target }} as known where {{ gone }}
-                union
-                select {{ entity }} from fresh where {{ come }}
-            ) as changed
-            where name is not null
-            on conflict do nothing
-        {%- endcall -%}
-    {%- endfor -%}
-    {%- if config.get('restates') -%} {{ restate(target, affected, anew, up_to) }} {%- endif -%}
-    {%- call statement('delete') -%} delete from {{ target }} as known where {{ gone }} {%- endcall -%}
-    {%- call statement('insert') -%}
-        insert into {{ target }} ({{ list }}) select {{ list }} from fresh where {{ come }}
-    {%- endcall -%}
-    {%- if ripples -%} {# last: from here on they are touched, too #}
-        {%- call statement('ripples') -%}
-            insert into ops.ripples (load_id, hour)
-            select {{ up_to }}, hour from rippled where hour not in (select hour from ops.touched)
-            on conflict do nothing
-        {%- endcall -%}
-    {%- endif -%}
-    {{ return(load_result('delete').response.rows_affected + load_result('insert').response.rows_affected > 0) }}
-{% endmacro %}
+    create temporary table fresh on commit drop as
+    select {{ list }} from ({{ sql }}) as model;
+    {%- if config.get('affected') %} {# of rows found so, the planner expects one #}
+    create unique index on fresh ({{ key | join(', ') }});
+    analyze fresh;
+    {%- endif %}
+    {%- if ripples %}
+    create temporary table rippled on commit drop as
+    select hour from {{ target }} as known where {{ gone }}
+    union
+    select hour from fresh where {{ come }};
+    {%- endif %}
+    {%- for entity in config.get('tells', []) if not anew %}
+    insert into ops.changed_entities (load_id, model, entity, name)
+    select {{ up_to }}, '{{ target.identifier }}', '{{ entity }}', name
+    from (
+        select {{ entity }} as name from {{ target }} as known where {{ gone }}
+        union
+        select {{ entity }} from fresh where {{ come }}
+    ) as changed
+    where name is not null
+    on conflict do nothing;
+    {%- endfor %}
+    {%- if config.get('restates') %}
+    {{ restate(target, affected, anew, up_to) }};
+    {%- endif %}
+    do $tide$
+    declare
+        gone bigint;
+        come bigint;
+    begin
+        delete from {{ target }} as known where {{ gone }};
+        get diagnostics gone = row_count;
+        insert into {{ target }} ({{ list }}) select {{ list }} from fresh where {{ come }};
+        get diagnostics come = row_count;
+        {{ move_mark(target, up_to, 'true' if anew else 'gone + come > 0') }};
+    end
+    $tide$
+    {%- if ripples %}; -- last: from here on they are touched, too
+    insert into ops.ripples (load_id, hour)
+    select {{ up_to }}, hour from rippled where hour not in (select hour from ops.touched)
+    on conflict do nothing
+    {%- endif %}
+{%- endmacro %}
 
 
 {# A gate judges what was touched since it passed; of a table that was computed anew, that is everything. #}

@@ -3,8 +3,7 @@
     {%- set target = this.incorporate(type='view') -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {{ lock_relation(target) }}
-    {%- set known = known_definition(target) -%}
+    {%- set known = known_state(target, lock_relation(target)) -%}
     {%- set definition = definition_of(sql, known.parents) -%}
     {%- if known.definition != definition -%}
         {%- call statement('main') -%}
@@ -15,7 +14,7 @@
         {{ forget_gate(target) }}
         {% do persist_docs(target, model) %}
     {%- else -%}
-        {%- call statement('main') -%} select 1 {%- endcall -%}
+        {{ nothing_to_do() }}
     {%- endif -%}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
@@ -38,43 +37,30 @@
     {%- set key = config.require('key') -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {{ lock_relation(target) }}
-    {%- set known = known_definition(target) -%}
+    {%- set known = known_state(target, lock_relation(target)) -%}
     {%- set definition = definition_of(sql ~ key, known.parents) -%}
-    {%- set marks = tide_marks(target, anew=false) -%}
-    {%- set moved = known.definition != definition or has_moved(marks.after) -%}
-    {%- if known.definition != definition -%}
+    {%- set anew = known.definition != definition -%}
+    {%- set moved = anew or known.parents_moved or model.depends_on.nodes | select('in', graph.sources) | list != [] -%}
+    {%- if not moved and known.load_id == known.up_to -%}
+        {{ nothing_to_do() }}
+    {%- else -%}
         {%- call statement('main') -%}
-            drop materialized view if exists {{ old }} cascade;
+            drop materialized view if exists {{ old }} {{ 'cascade' if anew }};
+            {%- if anew %}
             alter materialized view if exists {{ target }} rename to {{ target.identifier }}__old;
             create materialized view {{ target }} as {{ sql }};
-            create unique index on {{ target }} ({{ key | join(', ') }})
+            create unique index on {{ target }} ({{ key | join(', ') }});
+            {%- elif moved %}
+            refresh materialized view concurrently {{ target }};
+            {%- endif %}
+            {{ move_mark(target, known.up_to, moved | lower) }}
         {%- endcall -%}
-        {{ remember_definition(target, definition) }}
-        {% do persist_docs(target, model) %}
-    {%- elif moved -%}
-        {%- call statement('main') -%}
-            drop materialized view if exists {{ old }};
-            refresh materialized view concurrently {{ target }}
-        {%- endcall -%}
-    {%- else -%}
-        {%- call statement('main') -%} drop materialized view if exists {{ old }} {%- endcall -%}
+        {%- if anew -%}
+            {{ remember_definition(target, definition) }}
+            {% do persist_docs(target, model) %}
+        {%- endif -%}
     {%- endif -%}
-    {%- if moved or marks.after != marks.up_to -%} {{ move_mark(target, marks.up_to, moved) }} {%- endif -%}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
     {{ return({'relations': [target]}) }}
 {% endmaterialization %}
-
-
-{# Whether anything that this model reads has changed after a load, or has no mark that could tell. #}
-{% macro has_moved(after) -%}
-    {%- if model.depends_on.nodes | select('in', graph.sources) | list -%} {{ return(true) }} {%- endif -%}
-    {%- if not parents() -%} {{ return(false) }} {%- endif -%}
-    {%- call statement('has_moved', fetch_result=True) -%}
-        select bool_or(coalesce(moved_id > {{ after }}, true))
-        from unnest(array['{{ parents() | join("', '") }}']) as parents (table_name)
-        left join ops.tidemarks using (table_name)
-    {%- endcall -%}
-    {{ return(load_result('has_moved')['data'][0][0]) }}
-{%- endmacro %}

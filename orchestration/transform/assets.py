@@ -48,15 +48,6 @@ def specs(nodes: dict[str, dict], layer: str) -> list[dg.AssetSpec]:
     ]
 
 
-def _build(layer: str, high_mark: int, nodes: dict[str, dict]) -> dict[dg.AssetKey, float]:
-    """Build a layer; returns how many seconds each model took."""
-    files = project.checksum()
-    results = project.build(layer, high_mark)
-    with database.connect() as connection:
-        project.remember_built(connection, layer, files)
-    return {asset_key(nodes[one.node.unique_id]): round(one.execution_time, 3) for one in results}
-
-
 def _layer_asset(layer: str, description: str, nodes: dict[str, dict]) -> dg.AssetsDefinition:
     @dg.multi_asset(name=layer, specs=specs(nodes, layer), description=description, can_subset=False)
     def build_layer(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
@@ -67,7 +58,8 @@ def _layer_asset(layer: str, description: str, nodes: dict[str, dict]) -> dg.Ass
             if layer == "published" and not connection.execute("select to_regclass('api.forecasts')").fetchone()[0]:
                 project.build("predictions", high_mark)  # empty still, but there for those who read them
             is_current = layer != "predictions" and project.stands_at(connection, layer, high_mark)
-        seconds = {} if is_current else _build(layer, high_mark, nodes)
+        results = [] if is_current else project.build(layer, high_mark)
+        seconds = {asset_key(nodes[one.node.unique_id]): round(one.execution_time, 3) for one in results}
         for spec in specs(nodes, layer):
             took = {"seconds": seconds[spec.key]} if spec.key in seconds else {}
             yield dg.MaterializeResult(asset_key=spec.key, metadata={"tide mark": high_mark, **took})

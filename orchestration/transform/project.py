@@ -92,7 +92,7 @@ def _invoke(arguments: list[str], parsed) -> list:
 
     options = [
         "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--log-path", str(settings().directory("logs")),
-        "--quiet", "--no-use-colors",
+        "--quiet", "--no-use-colors", "--log-level", "error", "--log-level-file", "info",
     ]  # fmt: skip
     with _environment(database.parameters() if parsed else {"dbname": database.name()}):  # parsing does not connect
         result = dbtRunner(manifest=parsed).invoke([*arguments, *options])
@@ -109,10 +109,23 @@ def _invoke(arguments: list[str], parsed) -> list:
 def build(layers: str, high_mark: int) -> list:
     """Build the models of a layer, or of several with spaces between, up to the load `high_mark`.
 
-    Returns dbt's result for each model.
+    Views that this project made already stand, and dbt is not asked to look at them one by one: it takes longer over
+    each than the database does over most tables. Returns dbt's result for each model that it looked at.
     """
-    selection = [f"config.meta.layer:{layer}" for layer in layers.split()]
-    return run(["run", "--select", *selection], high_mark=high_mark)
+    files, names = checksum(), layers.split()
+    kinds = {layer: {*_relations(layer).values()} for layer in names}
+    with database.connect() as connection:
+        made = [layer for layer in names if "view" in kinds[layer] and _stands(connection, layer, files, ["view"])]
+    asked = [layer for layer in names if layer not in made or kinds[layer] != {"view"}]
+    if not asked:
+        return []
+    selected = [f"config.meta.layer:{layer}" for layer in asked]
+    leave = [f"config.meta.layer:{layer},config.materialized:view" for layer in made]
+    results = run(["run", "--select", *selected, *(["--exclude", *leave] if leave else [])], high_mark=high_mark)
+    with database.connect() as connection:
+        for layer in names:
+            _remember_built(connection, layer, files)
+    return results
 
 
 def checksum() -> str:
@@ -124,22 +137,40 @@ def checksum() -> str:
 
 def stands_at(connection: psycopg.Connection, layer: str, high_mark: int) -> bool:
     """Whether a layer was built by the project as it is now, and every table of it stands at the mark or beyond."""
-    models = [node for node in nodes().values() if node["config"].get("meta", {}).get("layer") == layer]
-    names = {f"{node['schema']}.{node['alias']}": node["config"]["materialized"] for node in models}
-    marked = [name for name, materialized in names.items() if materialized != "view"]
+    marked = [name for name, kind in _relations(layer).items() if kind != "view"]
+    return (
+        _stands(connection, layer, checksum())
+        and connection.execute(
+            """select not exists (
+                   select from unnest(%s::text[]) as name
+                   where not exists (select from ops.tidemarks where table_name = name and load_id >= %s))""",
+            [marked, high_mark],
+        ).fetchone()[0]
+    )
+
+
+def _stands(connection: psycopg.Connection, layer: str, files: str, kinds: list[str] | None = None) -> bool:
+    """Whether a layer was last built by the project of that checksum, and its relations (of some kinds) are there."""
+    names = [name for name, kind in _relations(layer).items() if not kinds or kind in kinds]
     return connection.execute(
         """select exists (select from ops.layers where layer = %s and project = %s)
                and not exists (
                    select from unnest(%s::text[]) as name
-                   where to_regclass(name) is null or name not in (select relation from ops.definitions))
-               and not exists (
-                   select from unnest(%s::text[]) as name
-                   where not exists (select from ops.tidemarks where table_name = name and load_id >= %s))""",
-        [layer, checksum(), list(names), marked, high_mark],
+                   where to_regclass(name) is null or name not in (select relation from ops.definitions))""",
+        [layer, files, names],
     ).fetchone()[0]
 
 
-def remember_built(connection: psycopg.Connection, layer: str, project: str) -> None:
+def _relations(layer: str) -> dict[str, str]:
+    """The relations of a layer that are made, by name, and how."""
+    return {
+        f"{node['schema']}.{node['alias']}": node["config"]["materialized"]
+        for node in nodes().values()
+        if node["config"].get("meta", {}).get("layer") == layer and node["config"]["materialized"] != "ephemeral"
+    }
+
+
+def _remember_built(connection: psycopg.Connection, layer: str, files: str) -> None:
     """Write down by which project a layer was built whole, and forget what every table built by entity has heard.
 
     A published table may hear of it many runs later, when the gate before it passes at last.
@@ -147,7 +178,7 @@ def remember_built(connection: psycopg.Connection, layer: str, project: str) -> 
     connection.execute(
         """insert into ops.layers (layer, project) values (%s, %s)
            on conflict (layer) do update set project = excluded.project, built_at = clock_timestamp()""",
-        [layer, project],
+        [layer, files],
     )
     by_entity = [f"{n['schema']}.{n['alias']}" for n in nodes().values() if n["config"].get("grain") == "entity"]
     connection.execute(
@@ -160,5 +191,11 @@ def remember_built(connection: psycopg.Connection, layer: str, project: str) -> 
 
 def nodes() -> dict[str, dict]:
     """Models and sources by their unique id, as dbt's manifest describes them."""
-    parsed = json.loads(manifest().read_text())
+    path = manifest()
+    return _nodes(path, path.stat().st_mtime)
+
+
+@cache
+def _nodes(path: Path, _changed: float) -> dict[str, dict]:
+    parsed = json.loads(path.read_text())
     return parsed["nodes"] | parsed["sources"]
