@@ -11,7 +11,7 @@ from psycopg.adapt import Dumper
 from psycopg.postgres import types
 from psycopg.pq import Format
 
-from orchestration.ingest import displacement, voiding
+from orchestration.ingest import consent, displacement, voiding
 from orchestration.ingest.contract import EPOCH, Batch, Reason, Refusal, check
 from orchestration.ingest.schemas import Judge
 from orchestration.ingest.suppression import without_suppressed, without_suppressed_bytes
@@ -281,11 +281,14 @@ class Writer:
             self._touch(displaced["first_at"])
             gone = displaced["event_id"].to_list()
             self._touch(pl.Series(voiding.unvoid(self.connection, self.origin.name, gone), dtype=pl.Int64))
+            self._touch(pl.Series(consent.forget(self.connection, self.origin.name, gone), dtype=pl.Int64))
         with self.connection.cursor().copy(_COPY_IDENTITIES) as copy:
             copy.write(prepared.identities if are_all and not refusals else _binary(events))
         self._touch(events["occurred_at"])
         voided = voiding.void(self.connection, self.origin.name, self.origin.load_id, events)
         self._touch(pl.Series(voided, dtype=pl.Int64))
+        stated = consent.state(self.connection, self.origin.name, self.origin.load_id, events)
+        self._touch(pl.Series(stated, dtype=pl.Int64))
         self.newest_us = max(events["occurred_at"].max(), self.newest_us or 0)
         return expired + refusals
 

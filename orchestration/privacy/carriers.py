@@ -105,7 +105,7 @@ def _sieve(column: str, kind: str) -> sql.Composable:
     if kind == "bytea":
         return sql.SQL("octet_length({}) > 64").format(name)  # longer than any hash
     if kind in _TEXTS and plain(column) in OF_PEOPLE:
-        return sql.SQL("(lower({0}::text collate "C") like any(%(likes)s) or {0}::text = any(%(names)s))").format(name)
+        return sql.SQL('(lower({0}::text collate "C") like any(%(likes)s) or {0}::text = any(%(names)s))').format(name)
     return sql.SQL('lower({}::text collate "C") like any(%(likes)s)').format(name)
 
 

@@ -18,7 +18,7 @@ _DEEPEST = 4  # a table in a packed folder in a mail
 
 
 def texts(content: bytes, depth: int = 0) -> Iterator[str]:
-    """Every text in some bytes: they themselves, or the inside of what is sealed, packed, mailed, printed or in columns.
+    """Every text in some bytes: themselves, or the inside of what is sealed, packed, mailed, printed or in columns.
 
     What cannot be opened is given as the text that its bytes would be.
     """

@@ -8,15 +8,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from click.testing import CliRunner
 
-from orchestration.cli import tidemark
-from orchestration.errors import TidemarkError
 from orchestration.ingest import loader
-from orchestration.privacy import carriers, certificate, contents, erasure, export, files, retention
+from orchestration.privacy import carriers, certificate, contents, erasure, files
 from orchestration.settings import contract, settings
-from orchestration.warehouse import database, marks, outbox
-from orchestration.warehouse.names import KnownNames
+from orchestration.warehouse import database, outbox
 from tests.transform import histories
 
 BASE = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -37,7 +33,7 @@ def event(number: int, user: str, kind: str = "page_viewed", **properties) -> di
 PROPERTIES = {
     "rating": 4, "room_id": "r1", "content_id": "c1", "category": "x", "is_in_favour": True, "quantity": 2, "price": 5,
     "currency": "EUR", "base_currency": "USD", "rate": 1.1, "transaction_id": "t", "seller_id": "s", "amount": 5,
-    "endpoint": "/a", "score": 50, "skill": "a", "product_id": "p", "statement_id": "e0",
+    "endpoint": "/a", "score": 50, "skill": "a", "product_id": "p", "statement_id": "e0", "purpose": "reports",
 }  # fmt: skip
 
 
@@ -110,7 +106,8 @@ def plant(connection: psycopg.Connection) -> None:
     """The canaries wherever else people may be named."""
     for name in CANARIES:
         connection.execute(
-            """insert into ops.incidents (rule, fingerprint, metric, segment, severity, status, opened_hour, detail, evidence)
+            """insert into ops.incidents (rule, fingerprint, metric, segment, severity, status, opened_hour, detail,
+                                          evidence)
                values ('r', %(f)s, 'm', 'all', 'info', 'open', now(), %(f)s, jsonb_build_object('who', %(f)s::text))""",
             {"f": f"r|{name}"},
         )
@@ -119,8 +116,9 @@ def plant(connection: psycopg.Connection) -> None:
         message.set_content(f"{name} learns. " * 30, cte="base64")
         outbox.enqueue(connection, message, topic="report", key=name)
         connection.execute(
-            """insert into ml.models (model_id, name, version, stage, metrics, load_id, data_hash, parameters, libraries)
-               values (%s, 'churn', %s, 'retired', '{}', 0, '', '{}', '{}') on conflict do nothing""",
+            """insert into ml.models (model_id, name, version, stage, metrics, load_id, data_hash, parameters,
+                                      libraries)
+               values (%s, 'churn', %s, 'retired', '{}', 0, '', '{}', '{}')""",
             [f"churn-{len(name)}", len(name)],
         )
         connection.execute(
@@ -145,6 +143,26 @@ def erased(landed, refresh, warehouse):
         done = erasure.erase([name], "they asked", refresh)
         issued.append((done, *certificate.issue(done, "they asked")))
     return issued
+
+
+def test_rows_files_and_records_go_and_the_others_stay(landed, warehouse):
+    """All but the tables that dbt builds, which another test has."""
+    with database.connect() as connection:
+        plant(connection)
+    before = landed.stat()
+    for name in CANARIES:
+        done = erasure.erase([name], "they asked", lambda: True)
+        assert done.remaining == {}
+    assert is_anywhere(warehouse) == []
+    renamed = landed.with_name("export_[erased].jsonl")
+    assert not landed.exists()
+    assert (renamed.stat().st_size, renamed.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert loader.ingest("native") == []  # it is known
+    assert loader.ingest("native", [renamed])[0].is_repeat
+    with database.connect() as connection:
+        assert connection.execute("select detail from ops.incidents").fetchall() == [("r|[erased]",)]
+        assert connection.execute("select count(*) from ops.outbox").fetchone() == (0,)
+        assert connection.execute("select count(*) from ml.churn_scores").fetchone() == (0,)
 
 
 def test_nothing_is_left_of_them_anywhere(erased, warehouse, landed, refresh, tmp_path):

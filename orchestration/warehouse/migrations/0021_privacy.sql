@@ -52,6 +52,11 @@ from (
 ) as stated
 where not is_given and until is distinct from occurred_at;
 
+-- Of a day that is not whole, only some types of events are gone. It is frozen all the same.
+alter table ops.expired_days
+    add column is_whole boolean not null default true,
+    add column event_types text[] not null default '{}';
+
 -- Text fields that nobody declared to be personal, and whose values look as if they were.
 create table raw.personal_fields (
     source text not null,
