@@ -220,6 +220,9 @@ def status(result: dict) -> None:
         what = f"{_time(letter['created_at'])}  {letter['recipient']}  {letter['topic']}: {letter['last_error']}"
         _out.print(f"[red]undelivered[/red]  {escape(what)}", soft_wrap=True)
     _schema_changes(result["schema_changes"])
+    for row in result["personal_fields"]:
+        what = f"{row['source']}: {row['field']} of {row['event_type']} looks like {row['kind']}"
+        _out.print(f"[red]personal[/red]   {escape(what)} in {row['hit_rate']:.0%} of a sample: {row['handling']}")
     _out.print()
     table = _table("Tide marks", "table", ">load", "built")
     for row in result["tables"]:

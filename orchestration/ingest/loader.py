@@ -13,7 +13,7 @@ from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
 from orchestration.errors import TidemarkError
-from orchestration.ingest import sources
+from orchestration.ingest import sources, undeclared
 from orchestration.ingest.contract import EPOCH, BrokenFile
 from orchestration.ingest.dialects import READERS
 from orchestration.ingest.fields import record as record_fields
@@ -187,7 +187,8 @@ def _write(
 ) -> Load:
     load_id = connection.execute("select nextval('raw.load_ids')").fetchone()[0]
     root = arrival.root or arrival.checksum
-    origin = Origin(name, source, arrival.locator, root, arrival.skipped, started_at, load_id, judge(), names)
+    terms = judge(source.undeclared, undeclared.known(connection, name))
+    origin = Origin(name, source, arrival.locator, root, arrival.skipped, started_at, load_id, terms, names)
     open_ledger(connection, origin, arrival.checksum, "arrival")
     writer = Writer(connection, origin)
     with arrival.opened() as stream, _short_turns(), ThreadPoolExecutor(1) as reading_ahead:
@@ -201,6 +202,7 @@ def _write(
     last_position = max(writer.last_position, arrival.skipped)
     _move_cursor(connection, name, arrival.locator, arrival.cursor(last_position), load_id)
     record_fields(connection, name, load_id, origin.judge.seen)
+    undeclared.record(connection, name, load_id, origin.judge.suspects, source.undeclared)
     return close_ledger(connection, writer)
 
 

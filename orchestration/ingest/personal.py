@@ -33,6 +33,13 @@ class Personal:
             rules.sort(key=lambda rule: -len(rule[0]))  # the longest path says it
         self.pseudonyms = Pseudonyms(key)
 
+    def add(self, path: tuple[str, ...], how: Handling) -> None:
+        """Have the field at a path, which begins with the event type, be personal, too."""
+        *parents, name = map(_plain, path)
+        rules = self._rules.setdefault(name, [])
+        rules.append((tuple(parents), how))
+        rules.sort(key=lambda rule: -len(rule[0]))
+
     def handling(self, path: Sequence[str]) -> Handling | None:
         """How the field at a path is to be kept, which begins with the event type; None for what is not personal."""
         for parents, how in self._rules.get(_plain(path[-1]), ()):

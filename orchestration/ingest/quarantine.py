@@ -12,7 +12,7 @@ import psycopg
 from psycopg.rows import class_row, dict_row
 
 from orchestration.errors import TidemarkError
-from orchestration.ingest import loader, sources
+from orchestration.ingest import loader, sources, undeclared
 from orchestration.ingest.contract import SCHEMA, Batch, BrokenFile, Reason, Refusal
 from orchestration.ingest.dialects import READERS, parquet_rows
 from orchestration.ingest.fields import record as record_fields
@@ -169,7 +169,8 @@ def _replay(
         connection.execute("select pg_advisory_xact_lock(%s)", [marks.LOAD_LOCK])
         loader.sync_source(connection, name, source)
         load_id = connection.execute("select nextval('raw.load_ids')").fetchone()[0]
-        origin = Origin(name, source, "quarantine", "", 0, datetime.now(UTC), load_id, judge(), suppressed(connection))
+        terms = judge(source.undeclared, undeclared.known(connection, name))
+        origin = Origin(name, source, "quarantine", "", 0, datetime.now(UTC), load_id, terms, suppressed(connection))
         loader.open_ledger(connection, origin, "", "replay")
         writer = Writer(connection, origin)
         refused = 0
