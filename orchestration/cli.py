@@ -392,6 +392,106 @@ def restore(day: datetime, as_json: bool) -> None:
     console.show(retention.restore(day.date()), as_json, console.restored)
 
 
+class OrASubject(click.Group):
+    """Its own verbs; whatever else comes first is a person's name."""
+
+    def resolve_command(self, context: click.Context, arguments: list[str]):
+        if arguments[0] not in self.commands:
+            arguments = ["subject", *arguments]
+        return super().resolve_command(context, arguments)
+
+    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
+        if arguments and arguments[0].startswith("-") and arguments[0] not in ("-h", "--help"):
+            arguments = ["subject", *arguments]
+        return super().parse_args(context, arguments)
+
+
+@tidemark.group(cls=OrASubject)
+def erase() -> None:
+    """Erase a person: `erase SUBJECT… --reason TEXT`, all SUBJECTs being names of one and the same person."""
+
+
+@erase.command("subject")
+@click.argument("subjects", nargs=-1, required=True)
+@click.option("--reason", required=True, help="Why, for the certificate and the audit.")
+@as_json
+def erase_subject(subjects: tuple[str, ...], reason: str, as_json: bool) -> None:
+    """Erase the person who has these names (user_id, mail address), and write the certificate."""
+    from orchestration.privacy import erasure
+
+    _certify(erasure.erase(list(subjects), reason, _refreshed), reason, as_json)
+
+
+@erase.command("verify")
+@click.argument("certificate", type=click.Path(path_type=Path))
+@as_json
+def verify_erasure(certificate: Path, as_json: bool) -> None:
+    """Check a certificate's signature, and search everything again."""
+    from orchestration.privacy.certificate import verify
+
+    found = verify(certificate)
+    console.show(found, as_json, console.verified)
+    sys.exit(1 if found["found"] else 0)
+
+
+@erase.command("replay")
+@as_json
+def replay_erasures(as_json: bool) -> None:
+    """After restoring a backup: erase again whoever is on the suppression list of TIDEMARK_HOME."""
+    from orchestration.privacy import erasure
+
+    done = erasure.replay(_refreshed)
+    if done is None:
+        console.show({"erased": 0}, as_json, console.replayed_erasures)
+    else:
+        _certify(done, erasure.REPLAY, as_json)
+
+
+def _certify(done, reason: str, as_json: bool) -> None:
+    from orchestration.privacy.certificate import issue
+
+    path, told = issue(done, reason)
+    console.show(told | {"path": str(path)}, as_json, console.certificate)
+    sys.exit(0 if told["is_complete"] else 1)
+
+
+def _refreshed() -> bool:
+    """Bring every table up to date; say whether no gate held anything back."""
+    from orchestration import instance, summary
+
+    return summary.of_run(instance.execute("refresh", None, console.progress()))["success"]
+
+
+@tidemark.group()
+def subject() -> None:
+    """A person's own data."""
+
+
+@subject.command("export")
+@click.argument("subjects", nargs=-1, required=True)
+@as_json
+def export_subject(subjects: tuple[str, ...], as_json: bool) -> None:
+    """Write all that is stored about the person who has these names into one archive."""
+    from orchestration.privacy.export import export
+
+    console.show(export(list(subjects)), as_json, console.exported_subject)
+
+
+@tidemark.group()
+def audit() -> None:
+    """Who read personal data, changed configuration or rights, exported or erased."""
+
+
+@audit.command("verify")
+@as_json
+def verify_audit(as_json: bool) -> None:
+    """Compute the audit's chain of hashes again: no row was changed or taken away."""
+    from orchestration.warehouse import audit, database
+
+    with database.connect() as connection:
+        console.show({"rows": audit.verify(connection)}, as_json, console.audit_holds)
+
+
 @tidemark.command()
 @as_json
 def status(as_json: bool) -> None:

@@ -220,6 +220,9 @@ def status(result: dict) -> None:
         what = f"{_time(letter['created_at'])}  {letter['recipient']}  {letter['topic']}: {letter['last_error']}"
         _out.print(f"[red]undelivered[/red]  {escape(what)}", soft_wrap=True)
     _schema_changes(result["schema_changes"])
+    for row in result["personal_fields"]:
+        what = f"{row['source']}: {row['field']} of {row['event_type']} looks like {row['kind']}"
+        _out.print(f"[red]personal[/red]   {escape(what)} in {row['hit_rate']:.0%} of a sample: {row['handling']}")
     _out.print()
     table = _table("Tide marks", "table", ">load", "built")
     for row in result["tables"]:
@@ -352,3 +355,39 @@ def _fate(archive: str | None) -> str:
 
 def restored(manifest: dict) -> None:
     _out.print(f"{manifest['day']}: {manifest['rows']:,} events are back, as they were (digest {manifest['digest']})")
+
+
+def certificate(told: dict) -> None:
+    for place, counts in told["done"].items():
+        said = ", ".join(f"{number:,} {what}" for what, number in counts.items() if number)
+        _out.print(f"{place}: {said}", soft_wrap=True, markup=False)
+    for place, why in told["remaining"].items():
+        _out.print(f"[red]remains[/red]  {escape(f'{place}: {why}')}", soft_wrap=True)
+    if told["is_complete"]:
+        _out.print(f"A search of {len(told['searched'])} tables and {told['files_searched']} files finds nothing more.")
+    for note in told["notes"]:
+        _out.print(note, soft_wrap=True, markup=False)
+    _out.print(f"Certificate: {told['path']}", soft_wrap=True, markup=False)
+
+
+def verified(result: dict) -> None:
+    for place, why in result["found"].items():
+        _out.print(f"[red]found[/red]  {escape(f'{place}: {why}')}", soft_wrap=True)
+    searched = f"{result['tables_searched']} tables and {result['files_searched']} files were searched again"
+    _out.print(
+        f"The certificate is signed; {searched}: {'found as above' if result['found'] else 'nothing was found'}."
+    )
+
+
+def replayed_erasures(result: dict) -> None:
+    _out.print("Nobody who was erased is here.")
+
+
+def exported_subject(result: dict) -> None:
+    _out.print(
+        f"{result['rows']:,} rows of {result['tables']} tables in {result['path']}", soft_wrap=True, markup=False
+    )
+
+
+def audit_holds(result: dict) -> None:
+    _out.print(f"All {result['rows']:,} rows of the audit are as they were written.")

@@ -61,6 +61,7 @@ def status(connection: psycopg.Connection) -> dict:
         "held": held(connection),
         "unread": unread(connection),
         "schema_changes": schema_changes(connection),
+        "personal_fields": personal_fields(connection),
         "models": models(connection),
         "incidents": incidents(connection),
         "outbox": outbox(connection),
@@ -136,6 +137,15 @@ def schema_changes(connection: psycopg.Connection) -> list[dict]:
     return connection.execute(
         """select source, event_type, field, change, detail, first_at, last_at, load_id, is_open
            from ops.schema_changes order by is_open desc, load_id desc, source, event_type, field limit 10"""
+    ).fetchall()
+
+
+def personal_fields(connection: psycopg.Connection) -> list[dict]:
+    """The fields whose values look personal and that the contract does not name, with the share of hits."""
+    return connection.execute(
+        """select source, event_type, field, kind, sampled, hits, round(hits::numeric / sampled, 3) as hit_rate, handling
+           from raw.personal_fields where sampled > 0
+           order by hit_rate desc, source, event_type, field, kind limit 20"""
     ).fetchall()
 
 

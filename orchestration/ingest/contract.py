@@ -42,6 +42,7 @@ VOCABULARY = frozenset(
         "exchange_rate_published",
         *("transaction_created", "transaction_settled", "transaction_failed", "seller_rated"),
         *("request_served",),
+        *("consent_given", "consent_withdrawn"),
     ]
 )
 

@@ -10,7 +10,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from orchestration.ingest.contract import Reason
-from orchestration.ingest.personal import sealed
+from orchestration.warehouse.sealing import sealed
 
 if TYPE_CHECKING:
     import polars as pl

@@ -13,7 +13,7 @@ from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
 from orchestration.errors import TidemarkError
-from orchestration.ingest import sources
+from orchestration.ingest import sources, undeclared
 from orchestration.ingest.contract import EPOCH, BrokenFile
 from orchestration.ingest.dialects import READERS
 from orchestration.ingest.fields import record as record_fields
@@ -22,6 +22,7 @@ from orchestration.ingest.sources.arrival import Arrival, SourceFailure
 from orchestration.ingest.writer import Origin, Uuids, UuidsDumper, Writer, prepare
 from orchestration.settings import Source
 from orchestration.warehouse import database, marks
+from orchestration.warehouse.names import HashedNames, masked, suppressed
 
 _READING_LOCK = 7_461  # with a source's name: held by who reads it
 
@@ -117,6 +118,8 @@ def _keep_failures(connection: psycopg.Connection, name: str, failures: dict[str
     A source that is not looked at any more has nothing to say either.
     """
     with connection.transaction():
+        names = suppressed(connection)
+        failures = {masked(names, locator): masked(names, sentence) for locator, sentence in failures.items()}
         connection.execute(
             """delete from ops.source_failures
                where source = %s and locator <> all(%s) or source <> all(%s)""",
@@ -162,11 +165,13 @@ def load(
     started_at = datetime.now(UTC)
     with connection.transaction():
         connection.execute("select pg_advisory_xact_lock(%s)", [marks.LOAD_LOCK])
+        names = suppressed(connection)
+        arrival = replace(arrival, locator=masked(names, arrival.locator))
         if earlier := _earlier(connection, name, arrival.checksum):
             _move_cursor(connection, name, arrival.locator, arrival.cursor(None), earlier.load_id)
             committed = replace(earlier, is_repeat=True)
         else:
-            committed = _write(connection, name, source, arrival, started_at, progress)
+            committed = _write(connection, name, source, arrival, names, started_at, progress)
     arrival.acknowledge()
     return committed
 
@@ -176,12 +181,14 @@ def _write(
     name: str,
     source: Source,
     arrival: Arrival,
+    names: HashedNames,
     started_at: datetime,
     progress: Progress | None,
 ) -> Load:
     load_id = connection.execute("select nextval('raw.load_ids')").fetchone()[0]
     root = arrival.root or arrival.checksum
-    origin = Origin(name, source, arrival.locator, root, arrival.skipped, started_at, load_id, judge())
+    terms = judge(source.undeclared, undeclared.known(connection, name))
+    origin = Origin(name, source, arrival.locator, root, arrival.skipped, started_at, load_id, terms, names)
     open_ledger(connection, origin, arrival.checksum, "arrival")
     writer = Writer(connection, origin)
     with arrival.opened() as stream, _short_turns(), ThreadPoolExecutor(1) as reading_ahead:
@@ -195,6 +202,7 @@ def _write(
     last_position = max(writer.last_position, arrival.skipped)
     _move_cursor(connection, name, arrival.locator, arrival.cursor(last_position), load_id)
     record_fields(connection, name, load_id, origin.judge.seen)
+    undeclared.record(connection, name, load_id, origin.judge.suspects, source.undeclared)
     return close_ledger(connection, writer)
 
 
@@ -242,10 +250,13 @@ def close_ledger(connection: psycopg.Connection, writer: Writer) -> Load:
     newest_at = None if newest is None else EPOCH + timedelta(microseconds=newest)
     connection.execute(
         """update raw.loads
-           set received = %s, loaded = %s, duplicate = %s, quarantined = %s, newest_at = %s,
+           set received = %s, loaded = %s, duplicate = %s, quarantined = %s, suppressed = %s, newest_at = %s,
                committed_at = clock_timestamp()
            where load_id = %s""",
-        [writer.received, writer.loaded, writer.duplicate, writer.quarantined, newest_at, origin.load_id],
+        [
+            *(writer.received, writer.loaded, writer.duplicate, writer.quarantined, writer.suppressed),
+            *(newest_at, origin.load_id),
+        ],
     )
     writer.touch_minutes()
     return _ledger_row(connection, "load_id = %s", [origin.load_id])

@@ -1,94 +1,24 @@
-"""Keeps personal values out of storage: pseudonyms, masks, sealed bytes. Which are personal is the contract's affair.
+"""Keeps personal values out of storage: pseudonyms and masks. Which are personal is the contract's affair."""
 
-The keys are made from `TIDEMARK_SECRET_KEY`: who has it can open what is sealed, and find the pseudonym of a value.
-"""
-
-import hmac
-import os
 import re
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from orchestration.errors import TidemarkError
-from orchestration.settings import Handling, settings
+from orchestration.settings import Handling
+from orchestration.warehouse.pseudonyms import Pseudonyms
 
 if TYPE_CHECKING:
     import polars as pl
 
 MASK = "[masked]"
-PREFIX = "pn_"
-_PSEUDONYM = re.compile(rf"{PREFIX}[0-9a-f]{{20}}")
-_SEALED = b"\x00sealed\x01"  # then 12 bytes of nonce, and what AES-256-GCM makes of the bytes
-_REMEMBERED = 100_000  # pseudonyms: who appears once mostly appears again
 
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _encode = msgspec.json.Encoder(order="sorted").encode
 _encode_as_is = msgspec.json.Encoder().encode
-
-
-def sealed(payload: bytes, key: bytes | None = None) -> bytes:
-    """The payload, encrypted and signed: nobody reads it in the database, and nobody changes it.
-
-    The key is that of the settings; who seals many payloads gives it, for looking it up takes a millisecond.
-    """
-    nonce = os.urandom(12)
-    return _SEALED + nonce + _cipher(key or settings().key).encrypt(nonce, payload, None)
-
-
-def opened(payload: bytes, key: bytes | None = None) -> bytes:
-    """The bytes that were sealed. What was stored before payloads were sealed, and what was emptied, is as it is.
-
-    The key is as for `sealed`. Raises TidemarkError when they were sealed with another key, or changed since.
-    """
-    from cryptography.exceptions import InvalidTag
-
-    if not payload.startswith(_SEALED):
-        return payload
-    start = len(_SEALED)
-    try:
-        return _cipher(key or settings().key).decrypt(payload[start : start + 12], payload[start + 12 :], None)
-    except (InvalidTag, ValueError):
-        raise TidemarkError(
-            "The payload of this quarantined record was sealed with another key: set TIDEMARK_SECRET_KEY, or "
-            "secret.key in TIDEMARK_HOME, to what it was when the record came."
-        ) from None
-
-
-@cache
-def _cipher(key: bytes) -> Any:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-    return AESGCM(hmac.digest(key, b"quarantined payloads", "sha256"))
-
-
-class Pseudonyms:
-    """The pseudonyms under a key: the same value has the same one, in whichever dialect, field and load it comes."""
-
-    def __init__(self, key: bytes):
-        self._key = hmac.digest(key, b"pseudonyms", "sha256")
-        self._known: dict[str, str] = {}
-
-    def of(self, value: str) -> str:
-        """`pn_` and 20 hexadecimal digits of HMAC-SHA256 (RFC 2104). A pseudonym is its own.
-
-        `mailto:` and the case do not count, so that an xAPI mailbox and an address in a form are the same.
-        """
-        found = self._known.get(value)
-        if found is None:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            found = self._known[value] = self._computed(value)
-        return found
-
-    def _computed(self, value: str) -> str:
-        if _PSEUDONYM.fullmatch(value):
-            return value
-        text = value.strip().casefold().removeprefix("mailto:")
-        return PREFIX + hmac.digest(self._key, text.encode(), "sha256").hex()[:20]
 
 
 class Personal:
@@ -102,6 +32,13 @@ class Personal:
         for rules in self._rules.values():
             rules.sort(key=lambda rule: -len(rule[0]))  # the longest path says it
         self.pseudonyms = Pseudonyms(key)
+
+    def add(self, path: tuple[str, ...], how: Handling) -> None:
+        """Have the field at a path, which begins with the event type, be personal, too."""
+        *parents, name = map(_plain, path)
+        rules = self._rules.setdefault(name, [])
+        rules.append((tuple(parents), how))
+        rules.sort(key=lambda rule: -len(rule[0]))
 
     def handling(self, path: Sequence[str]) -> Handling | None:
         """How the field at a path is to be kept, which begins with the event type; None for what is not personal."""

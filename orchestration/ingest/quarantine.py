@@ -12,15 +12,17 @@ import psycopg
 from psycopg.rows import class_row, dict_row
 
 from orchestration.errors import TidemarkError
-from orchestration.ingest import loader, sources
+from orchestration.ingest import loader, sources, undeclared
 from orchestration.ingest.contract import SCHEMA, Batch, BrokenFile, Reason, Refusal
 from orchestration.ingest.dialects import READERS, parquet_rows
 from orchestration.ingest.fields import record as record_fields
-from orchestration.ingest.personal import opened
 from orchestration.ingest.schemas import judge
+from orchestration.ingest.suppression import without_suppressed
 from orchestration.ingest.writer import Origin, Writer, checked, identified
 from orchestration.settings import Source, settings
 from orchestration.warehouse import audit, database, marks
+from orchestration.warehouse.names import suppressed
+from orchestration.warehouse.sealing import opened
 
 if TYPE_CHECKING:
     import polars as pl
@@ -62,7 +64,8 @@ class Selection:
 
 @dataclass(frozen=True)
 class Replay:
-    """What became of the selected records of a source: `replayed` = `loaded` + `duplicate`, in load `load_id`.
+    """What became of the selected records of a source: `replayed` = `loaded` + `duplicate` + those of who was
+    erased, in load `load_id`.
 
     Those that are `refused` again stay as they are, and in no count of any load.
     """
@@ -166,7 +169,8 @@ def _replay(
         connection.execute("select pg_advisory_xact_lock(%s)", [marks.LOAD_LOCK])
         loader.sync_source(connection, name, source)
         load_id = connection.execute("select nextval('raw.load_ids')").fetchone()[0]
-        origin = Origin(name, source, "quarantine", "", 0, datetime.now(UTC), load_id, judge())
+        terms = judge(source.undeclared, undeclared.known(connection, name))
+        origin = Origin(name, source, "quarantine", "", 0, datetime.now(UTC), load_id, terms, suppressed(connection))
         loader.open_ledger(connection, origin, "", "replay")
         writer = Writer(connection, origin)
         refused = 0
@@ -240,8 +244,17 @@ def _replay_chunk(writer: Writer, source: Source, chunk: list[_Waiting]) -> dict
         events.append(found.with_columns(pl.col("place").replace_strict(index_of).alias("position")))
         refusals += [Refusal(index_of[refusal.position], refusal.reason, refusal.detail) for refusal in refused]
     together = pl.concat(events)
-    refusals += writer.store(identified(Batch(0, payloads, frame, []), together, [], writer.origin))
+    kept = without_suppressed(together, writer.origin.suppressed)
+    _empty(writer.connection, chunk, set(together["position"]) - set(kept["position"]))
+    writer.suppressed += together.height - kept.height
+    refusals += writer.store(identified(Batch(0, payloads, frame, []), kept, [], writer.origin))
     return {refusal.position: refusal for refusal in refusals}
+
+
+def _empty(connection: psycopg.Connection, chunk: list[_Waiting], indices: set[int]) -> None:
+    """Keep no bytes of who was erased."""
+    ids = [chunk[index].quarantine_id for index in indices]
+    connection.execute("update raw.quarantine set payload = '' where quarantine_id = any(%s)", [ids])
 
 
 def _payloads(connection: psycopg.Connection, chunk: list[_Waiting]) -> list[bytes]:

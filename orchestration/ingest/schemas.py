@@ -3,16 +3,18 @@
 What every event must have, whatever its type, is in `contract`; what is done with personal values is in `personal`.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from jsonschema_rs import Draft202012Validator, ValidationError
 
 from orchestration.ingest.contract import Reason, Refusal
 from orchestration.ingest.personal import Personal
+from orchestration.ingest.undeclared import SAMPLE, Suspect, kind_of, texts_in
 from orchestration.settings import Contract, Handling, contract, settings
 
 if TYPE_CHECKING:
@@ -54,10 +56,22 @@ class _Shape:
 class Judge:
     """The contract at work on one load. It remembers which fields the records had."""
 
-    def __init__(self, terms: Contract, key: bytes):
+    def __init__(
+        self,
+        terms: Contract,
+        key: bytes,
+        undeclared: Literal["mask", "drop", "report"] = "report",
+        known: Iterable[tuple[str, ...]] = (),
+    ):
         self.event_types = frozenset(terms.events)
         self.personal = Personal(terms.personal, key)
         self.seen: FieldsSeen = {}
+        self.undeclared = undeclared
+        self.suspects: dict[tuple[str, ...], Suspect] = {}  # by event type and path
+        self._sampled: Counter[str] = Counter()  # events, by their type
+        self._handled = set(known) if undeclared != "report" else set()
+        for path in self._handled:
+            self.personal.add(path, undeclared)
         # A detail never shows a value: nobody knows what stands where something else should.
         self._validators = {
             name: Draft202012Validator(schema, mask="the value", offline=True) for name, schema in terms.events.items()
@@ -74,6 +88,7 @@ class Judge:
         refusals: list[Refusal] = []
         shapes, kept = [], []
         types, texts = events["event_type"].to_list(), events["properties"].to_list()
+        self._look(types, texts)
         for index, (event_type, text) in enumerate(zip(types, texts, strict=True)):
             properties = _decode(text)
             is_valid = validators.get(event_type)
@@ -97,6 +112,27 @@ class Judge:
         if refusals:
             events = events.filter(~pl.col("position").is_in([refusal.position for refusal in refusals]))
         return events, refusals
+
+    def _look(self, types: list[str], texts: list[str]) -> None:
+        """Sample what nobody declared to be personal; handle it from here on where it is and the source says so."""
+        for event_type, text in zip(types, texts, strict=True):
+            if self._sampled[event_type] >= SAMPLE:
+                continue
+            self._sampled[event_type] += 1
+            for path, value in texts_in(_decode(text), (event_type,)):
+                if any(self.personal.handling(path[:end]) for end in range(2, len(path) + 1)):
+                    continue
+                suspect = self.suspects.setdefault(path, Suspect())
+                suspect.sampled += 1
+                if kind := kind_of(value):
+                    suspect.hits[kind] += 1
+        if self.undeclared == "report":
+            return
+        for path, suspect in self.suspects.items():
+            if path not in self._handled and suspect.hits and suspect.is_personal:
+                self.personal.add(path, self.undeclared)
+                self._handled.add(path)
+                self._shapes.clear()
 
     def _shape(self, event_type: str, properties: dict[str, Any]) -> _Shape:
         """The shape of properties that are not known by the names and types at their top alone."""
@@ -165,9 +201,12 @@ class Judge:
                     fields[field] = Seen(records_of_it, first, last)
 
 
-def judge() -> Judge:
-    """The contract of `config/contract.yml` under this process's key, for one load. Raises TidemarkError."""
-    return Judge(contract(), settings().key)
+def judge(undeclared: Literal["mask", "drop", "report"] = "report", known: Iterable[tuple[str, ...]] = ()) -> Judge:
+    """The contract of `config/contract.yml` under this process's key, for one load. Raises TidemarkError.
+
+    `undeclared` is what becomes of personal fields that it does not name, of which `known` are known.
+    """
+    return Judge(contract(), settings().key, undeclared, known)
 
 
 def _deep(value: object) -> object:

@@ -11,12 +11,14 @@ from psycopg.adapt import Dumper
 from psycopg.postgres import types
 from psycopg.pq import Format
 
-from orchestration.ingest import displacement, voiding
+from orchestration.ingest import consent, displacement, voiding
 from orchestration.ingest.contract import EPOCH, Batch, Reason, Refusal, check
-from orchestration.ingest.personal import sealed
 from orchestration.ingest.schemas import Judge
+from orchestration.ingest.suppression import without_suppressed, without_suppressed_bytes
 from orchestration.settings import Source, settings
 from orchestration.warehouse import partitions
+from orchestration.warehouse.names import HashedNames
+from orchestration.warehouse.sealing import sealed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,6 +56,7 @@ class Origin:
     started_at: datetime
     load_id: int
     judge: Judge
+    suppressed: HashedNames  # who was erased
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Prepared:
 
     batch: Batch
     refusals: list[Refusal]
+    suppressed: int
     events: "pl.DataFrame"  # what the contract returned, with `identity`, sorted by it
     firsts: "pl.DataFrame"  # the first of each identity, with its `number`
     identities: bytes  # `firsts` for `raw.identities`, as if all were new
@@ -69,9 +73,11 @@ class Prepared:
 
 
 def prepare(batch: Batch, origin: Origin) -> Prepared:
-    """Check a batch, and identify its events."""
-    events, refusals = checked(batch.frame, origin)
-    return identified(batch, events, batch.refusals + refusals, origin)
+    """Leave out who was erased, check the rest of a batch, and identify its events."""
+    events, refusals = checked(without_suppressed(batch.frame, origin.suppressed), origin)
+    events = without_suppressed(events, origin.suppressed)  # by pseudonym, where user_id has become one
+    refusals = without_suppressed_bytes(batch, batch.refusals + refusals, origin.suppressed)
+    return identified(batch, events, refusals, origin)
 
 
 def checked(frame: "pl.DataFrame", origin: Origin) -> tuple["pl.DataFrame", list[Refusal]]:
@@ -101,7 +107,8 @@ def identified(batch: Batch, events: "pl.DataFrame", refusals: list[Refusal], or
     events = events.with_columns(pl.Series("identity", identities, dtype=pl.Binary))
     is_first = events["identity"].is_first_distinct()
     firsts = (events if is_first.all() else events.filter(is_first)).with_row_index("number")
-    return Prepared(batch, refusals, events, firsts, _binary(firsts), _csv(firsts, origin))
+    suppressed = batch.received - events.height - len(refusals)
+    return Prepared(batch, refusals, suppressed, events, firsts, _binary(firsts), _csv(firsts, origin))
 
 
 def _binary(events: "pl.DataFrame") -> bytes:
@@ -193,6 +200,7 @@ class Writer:
     loaded: int = 0
     duplicate: int = 0
     quarantined: int = 0
+    suppressed: int = 0
     last_position: int = 0
     newest_us: int | None = None
     days: set[date] = field(default_factory=set)
@@ -202,10 +210,11 @@ class Writer:
 
     @property
     def received(self) -> int:
-        return self.loaded + self.duplicate + self.quarantined
+        return self.loaded + self.duplicate + self.quarantined + self.suppressed
 
     def write(self, prepared: Prepared) -> None:
         refusals = prepared.refusals + self.store(prepared)
+        self.suppressed += prepared.suppressed
         if refusals:
             self._quarantine(prepared.batch, refusals)
             self.quarantined += len(refusals)
@@ -272,11 +281,14 @@ class Writer:
             self._touch(displaced["first_at"])
             gone = displaced["event_id"].to_list()
             self._touch(pl.Series(voiding.unvoid(self.connection, self.origin.name, gone), dtype=pl.Int64))
+            self._touch(pl.Series(consent.forget(self.connection, self.origin.name, gone), dtype=pl.Int64))
         with self.connection.cursor().copy(_COPY_IDENTITIES) as copy:
             copy.write(prepared.identities if are_all and not refusals else _binary(events))
         self._touch(events["occurred_at"])
         voided = voiding.void(self.connection, self.origin.name, self.origin.load_id, events)
         self._touch(pl.Series(voided, dtype=pl.Int64))
+        stated = consent.state(self.connection, self.origin.name, self.origin.load_id, events)
+        self._touch(pl.Series(stated, dtype=pl.Int64))
         self.newest_us = max(events["occurred_at"].max(), self.newest_us or 0)
         return expired + refusals
 

@@ -1,7 +1,7 @@
-"""A day of `raw.events` as a Parquet file with a manifest beside it, and back again. When is for retention to say.
+"""A day of `raw.events` as a sealed Parquet file with a manifest beside it, and back. When is for retention to say.
 
 The manifest is JSON: table, day, file, sha256 and bytes of the file, columns with their types in the database, and
-control totals of the rows. Archives stand under TIDEMARK_HOME.
+control totals of the rows. The file is encrypted under TIDEMARK_SECRET_KEY. Archives stand under TIDEMARK_HOME.
 """
 
 import json
@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from datetime import date
 from hashlib import file_digest
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -16,9 +17,12 @@ from uuid import uuid4
 
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from orchestration.errors import TidemarkError
 from orchestration.settings import settings
+from orchestration.warehouse.names import KnownNames, found_in, masked_in
+from orchestration.warehouse.sealing import opened, sealed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,7 +31,15 @@ ROWS_AT_ONCE = 50_000
 
 
 def path_of(day: date) -> Path:
-    return settings().directory("archive/raw.events") / f"{day}.parquet"
+    return settings().directory("archive/raw.events") / f"{day}.parquet.sealed"
+
+
+def archives() -> list[Path]:
+    return sorted(settings().directory("archive/raw.events").glob("*.parquet.sealed"))
+
+
+def manifest_of(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(".parquet.sealed") + ".json")
 
 
 def write(connection: psycopg.Connection, table: str, day: date) -> dict:
@@ -42,8 +54,9 @@ def write(connection: psycopg.Connection, table: str, day: date) -> dict:
     with TemporaryDirectory(dir=path.parent, prefix=f"{day}.") as folder:
         for number, frame in enumerate(_frames(connection, table, columns)):
             frame.write_parquet(Path(folder) / f"{number:06d}.part")
-        whole = Path(folder) / path.name
-        pl.scan_parquet(Path(folder) / "*.part").sink_parquet(whole, compression="zstd")
+        plain, whole = Path(folder) / "plain", Path(folder) / path.name
+        pl.scan_parquet(Path(folder) / "*.part").sink_parquet(plain, compression="zstd")
+        whole.write_bytes(sealed(plain.read_bytes()))
         manifest = {
             "table": "raw.events",
             "day": str(day),
@@ -55,7 +68,7 @@ def write(connection: psycopg.Connection, table: str, day: date) -> dict:
         }
         (Path(folder) / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
         _put(whole, path)
-        _put(Path(folder) / "manifest.json", path.with_suffix(".json"))
+        _put(Path(folder) / "manifest.json", manifest_of(path))
     return manifest
 
 
@@ -84,10 +97,53 @@ def read(connection: psycopg.Connection, path: Path, table: str) -> dict:
     return manifest
 
 
+def erase(connection: psycopg.Connection, path: Path, names: KnownNames) -> tuple[int, int]:
+    """Write an archive again without a person's events and without their names in others'; return how many of each.
+
+    Raises TidemarkError when the archive is damaged.
+    """
+    if not any(_concerned(names, row) for frame in _slices(path) for row in frame.iter_rows(named=True)):
+        return 0, 0
+    day = date.fromisoformat(_manifest(path)["day"])
+    with connection.transaction():
+        connection.execute("set local search_path = pg_temp, public")
+        connection.execute("create temporary table archived (like raw.events) on commit drop")
+        read(connection, path, "pg_temp.archived")
+        rows = connection.execute(
+            "select ctid::text, user_id, event_id, session_id, properties from archived"
+        ).fetchall()
+        removed = nameless = 0
+        for ctid, user_id, event_id, session_id, properties in rows:
+            row = {"user_id": user_id, "event_id": event_id, "session_id": session_id, "properties": properties}
+            if user_id is not None and names.is_one(user_id):
+                connection.execute("delete from archived where ctid = %s", [ctid])
+                removed += 1
+            elif found_in(names, row):
+                changed = masked_in(names, row)
+                connection.execute(
+                    "update archived set event_id = %s, session_id = %s, properties = %s where ctid = %s",
+                    [changed["event_id"], changed["session_id"], Jsonb(changed["properties"]), ctid],
+                )
+                nameless += 1
+        manifest = write(connection, "pg_temp.archived", day)
+        connection.execute("update ops.expired_days set rows = %s where day = %s", [manifest["rows"], day])
+    return removed, nameless
+
+
+def _concerned(names: KnownNames, row: dict) -> bool:
+    text = " ".join(str(value) for name, value in row.items() if name != "user_id")
+    user_id = row.get("user_id")
+    return (
+        (user_id is not None and names.is_one(user_id))
+        or any(names.spans(text))
+        or (names.likes is not None and bool(found_in(names, json.loads(row["properties"]))))
+    )
+
+
 def _manifest(path: Path) -> dict:
     """The manifest of an archive that is what it was when it was written."""
     try:
-        manifest = json.loads(path.with_suffix(".json").read_text())
+        manifest = json.loads(manifest_of(path).read_text())
         if _sha256(path) != manifest["sha256"]:
             raise TidemarkError(f"{path} is not the file that its manifest describes: put it back from a backup.")
     except (OSError, ValueError, KeyError) as error:
@@ -137,10 +193,7 @@ def _frames(connection: psycopg.Connection, table: str, columns: dict[str, str])
 def _slices(path: Path) -> "Iterator[pl.DataFrame]":
     import polars as pl
 
-    scan, begin = pl.scan_parquet(path), 0
-    while (frame := scan.slice(begin, ROWS_AT_ONCE).collect()).height:
-        yield frame
-        begin += ROWS_AT_ONCE
+    yield from pl.read_parquet(BytesIO(opened(path.read_bytes()))).iter_slices(ROWS_AT_ONCE)
 
 
 def _totals(connection: psycopg.Connection, table: str, columns: dict[str, str]) -> dict:

@@ -22,10 +22,28 @@ class Kept(Config):
 
     keep: Period = Field(description="up to this long before the newest complete event time")
     then: Literal["archive", "drop"] = Field(description="archive: a Parquet file, from which it can be restored")
+    archives: Period | None = Field(
+        None, description="how long archives are kept, counted back likewise; none: for ever"
+    )
+
+
+class Dropped(Config):
+    """How long rows are kept that nothing is made from: by the clock, since they came or were sent."""
+
+    keep: Period
+
+
+class Tables(Config):
+    """The tables whose rows go. Any other is kept for ever."""
+
+    raw_events: Kept = Field(alias="raw.events")
+    raw_quarantine: Dropped | None = Field(None, alias="raw.quarantine", description="records that were refused")
+    ops_outbox: Dropped | None = Field(None, alias="ops.outbox", description="messages that were sent or given up")
 
 
 class Retention(Config):
     """`config/retention.yml`."""
 
-    tables: dict[Literal["raw.events"], Kept]
+    tables: Tables
+    event_types: dict[str, Period] = Field({}, description="raw events of a type that go before the others, for good")
     runs: Period = Field(description="how long Dagster's records of runs are kept")

@@ -247,6 +247,10 @@ class Source(Config):
     timezone: TimeZone | None = Field(None, description="the zone of times that carry no offset")
     user_id: Literal["required", "optional"] = "required"
     contract: Literal["open", "strict"] = Field("open", description="whether unknown event types are accepted")
+    undeclared: Literal["mask", "drop", "report"] = Field(
+        "report",
+        description="of text fields whose values look personal and that the contract does not name",
+    )
     allowed_lateness: timedelta = Field(
         timedelta(hours=1), description="how late its events may be and still be on time"
     )

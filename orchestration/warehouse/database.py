@@ -66,6 +66,13 @@ def dagster_url() -> str:
     return target.replace("postgresql://", "postgresql+psycopg2://", 1)
 
 
+def sibling(name: str) -> str | None:
+    """The URL of another database of the warehouse's server; None where there is no such one."""
+    with _connect(url()) as connection:
+        is_there = connection.execute("select from pg_database where datname = %s", [name]).fetchone()
+    return _database(url(), name) if is_there else None
+
+
 def _database(base: str, name: str) -> str:
     """The same server's URL with another database."""
     parts = urlsplit(base)

@@ -1,5 +1,6 @@
 """Tide marks: the load up to which a table is complete, and the one high mark that a whole refresh builds to."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import psycopg
@@ -46,13 +47,7 @@ def touch_hours(connection: psycopg.Connection, start: datetime, end: datetime, 
     The hours are those of the events that are there, and those that ever had any.
     """
     connection.execute("select pg_advisory_xact_lock(%s)", [LOAD_LOCK])
-    load_id = connection.execute(
-        """insert into raw.loads (load_id, source, locator, checksum, received, loaded, duplicate, quarantined,
-                                  suppressed, started_at, cause)
-           values (nextval('raw.load_ids'), %(cause)s, %(span)s, '', 0, 0, 0, 0, 0, clock_timestamp(), %(cause)s)
-           returning load_id""",
-        {"cause": cause, "span": f"{start.isoformat()}/{end.isoformat()}"},
-    ).fetchone()[0]
+    load_id = _open(connection, cause, f"{start.isoformat()}/{end.isoformat()}")
     span = {"load": load_id, "start": start, "end": end}
     hours = connection.execute(
         """insert into raw.touched_hours (load_id, hour)
@@ -73,3 +68,54 @@ def touch_hours(connection: psycopg.Connection, start: datetime, end: datetime, 
         span,
     )
     return hours
+
+
+def touch_moments(connection: psycopg.Connection, moments: Sequence[datetime], cause: str, what: str) -> int:
+    """Have the next refresh compute again the hours in which these moments lie; return the load that says so.
+
+    The caller holds the loads' lock. `what` is the load's locator.
+    """
+    load_id = _open(connection, cause, what)
+    values = {"load": load_id, "moments": list(moments)}
+    connection.execute(
+        """insert into raw.touched_hours (load_id, hour)
+           select distinct %(load)s::bigint, ops.hour_of(moment, ops.timezone())
+           from unnest(%(moments)s::timestamptz[]) as moment""",
+        values,
+    )
+    connection.execute(
+        """insert into raw.touched_minutes (load_id, minute)
+           select distinct %(load)s::bigint, date_trunc('minute', moment)
+           from unnest(%(moments)s::timestamptz[]) as moment
+           where moment > (select max(newest_at) from raw.loads) - interval '2 days'""",
+        values,
+    )
+    return load_id
+
+
+def touch_between(connection: psycopg.Connection, load_id: int, one: datetime | None, other: datetime | None) -> int:
+    """Touch the hours between two horizons of finality, where it moved; return how many hours the load touches."""
+    connection.execute(
+        """insert into raw.touched_hours (load_id, hour)
+           select distinct %(load)s::bigint, ops.hour_of(moment, ops.timezone())
+           from generate_series(
+               least(%(one)s::timestamptz, %(other)s) - interval '1 hour', greatest(%(one)s, %(other)s),
+               interval '1 hour'
+           ) as moment
+           where %(one)s::timestamptz <> %(other)s
+           on conflict do nothing""",
+        {"load": load_id, "one": one, "other": other},
+    )
+    query = "select count(*) from raw.touched_hours where load_id = %s"
+    return connection.execute(query, [load_id]).fetchone()[0]
+
+
+def _open(connection: psycopg.Connection, cause: str, what: str) -> int:
+    """The ledger row of a load without events."""
+    return connection.execute(
+        """insert into raw.loads (load_id, source, locator, checksum, received, loaded, duplicate, quarantined,
+                                  suppressed, started_at, cause)
+           values (nextval('raw.load_ids'), %(cause)s, %(what)s, '', 0, 0, 0, 0, 0, clock_timestamp(), %(cause)s)
+           returning load_id""",
+        {"cause": cause, "what": what},
+    ).fetchone()[0]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from orchestration.ingest.contract import EPOCH, VOCABULARY, Reason, _fits_a_double, utc_microseconds
 from orchestration.ingest.loader import ingest
-from orchestration.ingest.personal import opened
+from orchestration.warehouse.sealing import opened
 from tests.ingest.conftest import event
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "events.md").read_text()

@@ -15,8 +15,8 @@ from tempfile import mkdtemp
 import psutil
 import pytest
 
-from orchestration.ingest.personal import opened
 from orchestration.warehouse import database, server
+from orchestration.warehouse.sealing import opened
 from tests.conftest import IS_NIGHTLY
 from tests.ingest.conftest import event
 from tests.ingest.victim import POINTS, run, shrink

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from orchestration.errors import TidemarkError
 from orchestration.ingest import quarantine
 from orchestration.ingest.loader import ingest
-from orchestration.ingest.personal import MASK, Personal, Pseudonyms, opened, sealed
+from orchestration.ingest.personal import MASK, Personal
 from orchestration.settings import contract
 from orchestration.warehouse import database
+from orchestration.warehouse.pseudonyms import Pseudonyms
+from orchestration.warehouse.sealing import opened, sealed
 from tests.ingest.conftest import event
 
 CANARY = "canary.{}@example.com"

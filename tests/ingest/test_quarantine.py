@@ -17,9 +17,9 @@ from orchestration.errors import TidemarkError
 from orchestration.ingest import loader, quarantine
 from orchestration.ingest.contract import Reason
 from orchestration.ingest.loader import ingest
-from orchestration.ingest.personal import opened, sealed
 from orchestration.ingest.quarantine import Selection, drop, listed, replay, show
 from orchestration.warehouse import database
+from orchestration.warehouse.sealing import opened, sealed
 from tests.ingest.conftest import event
 
 AT = "2026-03-01T10:00:00Z"

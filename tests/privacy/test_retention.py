@@ -1,6 +1,7 @@
 """Days of raw events expire, go into an archive and come back as they were; the figures made from them never change."""
 
 import hashlib
+import io
 import json
 import threading
 from datetime import UTC, date, datetime, timedelta
@@ -12,8 +13,9 @@ from click.testing import CliRunner
 from orchestration.cli import tidemark
 from orchestration.errors import TidemarkError
 from orchestration.ingest import loader
-from orchestration.privacy import retention
-from orchestration.warehouse import database, marks, partitions
+from orchestration.privacy import archive, retention
+from orchestration.warehouse import audit, database, marks, outbox, partitions
+from orchestration.warehouse.sealing import opened
 
 OLD = date(2025, 1, 10)
 NEWEST = datetime(2025, 7, 20, 12, tzinfo=UTC)
@@ -131,14 +133,15 @@ def test_an_archive_says_what_is_in_it(stored, home):
     retention.apply()
     manifest = json.loads((home / "archive/raw.events" / f"{OLD}.json").read_text())
     path = home / "archive/raw.events" / manifest["file"]
+    assert b"PAR1" not in path.read_bytes()  # nobody reads it without the key
     assert manifest["rows"] == 13
     assert manifest["events_by_type"] == {"lesson_completed": 12, "page_viewed": 1}
     assert manifest["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert {"name": "properties", "type": "jsonb"} in manifest["columns"]
-    frame = pl.read_parquet(path)
+    frame = pl.read_parquet(io.BytesIO(opened(path.read_bytes())))
     assert frame.schema["occurred_at"] == pl.Datetime("us", "UTC")
     assert frame["session_id"].null_count() == 13
-    assert {entry.suffix for entry in (home / "archive/raw.events").iterdir()} == {".parquet", ".json"}
+    assert {entry.suffix for entry in (home / "archive/raw.events").iterdir()} == {".sealed", ".json"}
 
 
 def test_an_event_for_an_expired_day_waits_in_quarantine_until_the_day_is_restored(computed, ingest, refresh, ask):
@@ -224,14 +227,14 @@ def test_dropped_without_an_archive_cannot_be_restored(stored, home, tmp_path, m
 
 def test_a_damaged_archive_is_refused(stored, home, ask):
     retention.apply()
-    path = home / "archive/raw.events" / f"{OLD}.parquet"
+    path = home / "archive/raw.events" / f"{OLD}.parquet.sealed"
     content = path.read_bytes()
     path.write_bytes(content[:-20] + bytes(20))
     with pytest.raises(TidemarkError, match="not the file that its manifest describes"):
         retention.restore(OLD)
     path.write_bytes(content)
-    manifest = json.loads(path.with_suffix(".json").read_text())
-    path.with_suffix(".json").write_text(json.dumps(manifest | {"digest": "1"}))
+    manifest = json.loads(archive.manifest_of(path).read_text())
+    archive.manifest_of(path).write_text(json.dumps(manifest | {"digest": "1"}))
     with pytest.raises(TidemarkError, match="its digest came out otherwise"):
         retention.restore(OLD)
     assert ask("select count(*) from raw.events") == [(1,)]
@@ -301,3 +304,56 @@ def test_old_records_of_runs_are_removed(warehouse, tmp_path):
         assert delete_runs(instance, middle) == 1
         assert instance.get_run_by_id(old) is None
         assert instance.all_logs(old) == []
+
+
+def test_types_tables_and_archives_have_times_of_their_own(stored, ingest, ask, home, monkeypatch):
+    """Page views go after a month, archives after five; a record of the future goes by when it came."""
+    from orchestration import settings
+
+    kept = settings.Retention.model_validate(
+        {
+            "tables": {
+                "raw.events": {"keep": "P6M", "then": "archive", "archives": "P1Y"},
+                "raw.quarantine": {"keep": "P1M"},
+                "ops.outbox": {"keep": "P1M"},
+            },
+            "event_types": {"page_viewed": "P1M"},
+            "runs": "P1D",
+        }
+    )
+    monkeypatch.setattr(retention, "retention", lambda: kept)
+    page = lesson("page2", NEWEST - timedelta(days=60), event_type="page_viewed", properties={})
+    newest = ingest(
+        [page, lesson("beside", NEWEST - timedelta(days=60)), lesson("ahead", NEWEST + timedelta(days=9000))]
+    )
+    assert newest.quarantined == 1
+    with database.connect() as connection:
+        marks.set_mark(connection, "marts.metric_daily", newest.load_id)
+        message = outbox.EmailMessage()
+        message["To"], message["Subject"] = "a@example.com", "x"
+        outbox.enqueue(connection, message, topic="x", key="x")
+        connection.execute("update raw.loads set committed_at = now() - interval '40 days'")
+        connection.execute("update ops.outbox set status = 'sent', sent_at = now() - interval '40 days'")
+    done = retention.apply()
+    day = (NEWEST - timedelta(days=60)).date()
+    assert done.types == {"page_viewed": 2}
+    assert done.rows == {"raw.quarantine": 1, "ops.outbox": 1}
+    assert ask("select event_id from raw.events order by 1") == [("beside",), ("new",)]
+    assert ask("select day, is_whole, event_types from ops.expired_days where not is_whole") == [
+        (day, False, ["page_viewed"])
+    ]
+    assert ask("select count(*) from ops.frozen_days where expired_day = %s", day) != [(0,)]
+    assert len(archive.archives()) == 2 and done.archives == []
+
+    ingest([lesson("newer", NEWEST + timedelta(days=400))])
+    with database.connect() as connection:
+        marks.set_mark(connection, "marts.metric_daily", newest.load_id + 1)
+    assert len(retention.apply().archives) == 2
+    left = {json.loads(archive.manifest_of(path).read_text())["day"] for path in archive.archives()}
+    assert str(OLD) not in left
+    with database.connect() as connection:
+        told = {
+            subject for (subject,) in connection.execute("select subject from ops.audit where action = 'retention'")
+        }
+        assert {f"raw.events of {OLD}", "raw.events: page_viewed", "raw.quarantine", "ops.outbox"} <= told
+        assert audit.verify(connection) > 0

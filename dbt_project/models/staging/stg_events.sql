@@ -37,7 +37,7 @@ select
     user_id is not null and event_type not in (
         'request_served', 'price_changed', 'competitor_price_observed', 'stock_changed', 'transaction_settled',
         'transaction_failed', 'exchange_rate_published', 'user_identified', 'group_joined', 'user_aliased',
-        'statement_voided', 'experiment_viewed'
+        'statement_voided', 'experiment_viewed', 'consent_given', 'consent_withdrawn'
     ) as is_activity
 from events
 cross join tenant
@@ -45,4 +45,10 @@ cross join tenant
 where events.load_id <= (select coalesce(nullif(ops.build_setting('up_to'), 0), 9223372036854775807))
   and not exists (
       select from ops.voided where voided.source = events.source and voided.event_id = events.event_id
+  )
+  -- nor what somebody did who did not agree to analytics then
+  and not exists (
+      select from ops.without_consent as without
+      where without.user_id = events.user_id and without.purpose = 'analytics'
+        and events.occurred_at >= without.since and (without.until is null or events.occurred_at < without.until)
   )

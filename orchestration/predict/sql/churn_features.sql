@@ -31,4 +31,5 @@ select
 from history
 group by cutoff, user_id
 having min(age) < 28
+   and user_id not in (select user_id from ops.without_consent where purpose = 'models' and until is null)
 order by cutoff, user_id

@@ -6,7 +6,7 @@ import pytest
 
 from orchestration.ingest.contract import BrokenFile, Reason
 from orchestration.ingest.loader import NotAllLoaded, ingest
-from orchestration.ingest.personal import opened
+from orchestration.warehouse.sealing import opened
 from tests.ingest.dialects.reading import again, read
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"

@@ -1,0 +1,194 @@
+"""Where under TIDEMARK_HOME a person may be named, and making those files nameless. Archives have their own module.
+
+What arrived and was loaded is only a copy: its lines are blanked in place, so that every position, identity and cursor
+stays what it was. A kept report or export goes as a whole; it can be made again. Logs and the like lose the name only.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+import psycopg
+from psycopg.types.json import Jsonb
+
+from orchestration.privacy.contents import texts
+from orchestration.settings import settings
+from orchestration.warehouse.names import Names, found_in, masked, people_in
+
+# Not searched: the database's own files (its tables are), the key, and lists of keyed hashes.
+NOT_SEARCHED = ("postgres", "secret.key", "suppressed.jsonl", "certificates")
+
+
+@dataclass(frozen=True)
+class Named:
+    """A file in which somebody is named, or whose path does."""
+
+    path: Path
+    names: set[str]
+    is_inside: bool
+
+    @property
+    def place(self) -> str:
+        return str(self.path.relative_to(settings().home.resolve()))
+
+
+def search(names: Names) -> Iterator[Named]:
+    """The files under TIDEMARK_HOME that name somebody, inside or by their path."""
+    for path in everything():
+        inside = found_in_file(names, path)
+        place = str(path.relative_to(settings().home.resolve()))
+        by_path = {place[start:end] for start, end in names.spans(place)}
+        if inside or by_path:
+            yield Named(path, inside | by_path, bool(inside))
+
+
+def everything() -> Iterator[Path]:
+    home = settings().home.resolve()
+    for folder, folders, files in os.walk(home):
+        if Path(folder) == home:
+            folders[:] = [name for name in folders if name not in NOT_SEARCHED]
+            files = [name for name in files if name not in NOT_SEARCHED]
+        for name in sorted(files):
+            path = Path(folder) / name
+            if path.is_file() and not path.is_symlink():
+                yield path
+
+
+def found_in_file(names: Names, path: Path) -> set[str]:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:  # a log that was rotated meanwhile
+        return set()
+    found: set[str] = set()
+    for text in texts(content):
+        found |= {text[start:end] for start, end in names.spans(text)}
+        found |= {name for name in _people(text) if names.is_one(name)}
+    return found
+
+
+def _people(text: str) -> Iterator[str]:
+    """The values that name people in JSON, or in lines of it."""
+    for line in text.splitlines() if text.lstrip().startswith("{") else [text]:
+        if line.lstrip()[:1] in ("{", "["):
+            try:
+                yield from people_in(msgspec.json.decode(line))
+            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+                continue
+
+
+def make_nameless(connection: psycopg.Connection, named: Named, names: Names) -> str:
+    """Make one file nameless, inside and by its path; say what was done, or why it could not be."""
+    path, said = named.path, "renamed"
+    if named.is_inside:
+        cursor = _cursor(connection, path)
+        content = path.read_bytes()
+        if cursor is not None or _is_landing(path):
+            said = _blank(connection, path, content, names, cursor)
+        elif (folder := _kept_folder(path)) is not None:
+            shutil.rmtree(folder)
+            said = "removed"
+        elif path.suffix == ".eml" or not _is_text(content):
+            path.unlink(missing_ok=True)
+            said = "removed"
+        else:
+            _replace(path, masked(names, content.decode()).encode())
+            said = "made nameless"
+    if path.exists() and (fresh := _nameless_path(path, names)) != path:
+        fresh.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, fresh)
+    return said
+
+
+def _nameless_path(path: Path, names: Names) -> Path:
+    home = settings().home.resolve()
+    return home / masked(names, str(path.relative_to(home)))
+
+
+def _kept_folder(path: Path) -> Path | None:
+    """The folder of a kept report or export, which has a manifest."""
+    is_kept = (path.parent / "manifest.json").exists() and path.parent != settings().home.resolve()
+    return path.parent if is_kept else None
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_landing(path: Path) -> bool:
+    return path.is_relative_to(settings().home.resolve() / "inbox")
+
+
+def _cursor(connection: psycopg.Connection, path: Path) -> dict | None:
+    query = "select source, locator, cursor, load_id from raw.cursors where locator = %s"
+    row = connection.execute(query, [str(path)]).fetchone()
+    return row and dict(zip(("source", "locator", "cursor", "load_id"), row, strict=True))
+
+
+def _blank(connection: psycopg.Connection, path: Path, content: bytes, names: Names, cursor: dict | None) -> str:
+    """Put blanks in place of the lines that name somebody; remove what has no lines and was loaded."""
+    is_packed = list(texts(content)) != [content.decode("utf-8", "replace")]
+    if is_packed and cursor is None:
+        return "left: it was not loaded yet, and what is loaded of it will be without them"
+    if is_packed:
+        path.unlink()
+        return "removed"
+    lines = content.splitlines(keepends=True)
+    fresh = b"".join(_blanked(line, names, is_loaded=cursor is not None) for line in lines)
+    status = path.stat()
+    _replace(path, fresh)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # or it would seem to have changed
+    if cursor is not None:
+        _follow(connection, cursor, content, fresh)
+    return "blanked"
+
+
+def _blanked(line: bytes, names: Names, is_loaded: bool) -> bytes:
+    """A line as long as before, so that what follows stays where it is."""
+    text = line.decode("utf-8", "replace")
+    try:
+        record = msgspec.json.decode(line)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        record = None
+    mentions = any(names.spans(text)) or bool(record is not None and found_in(names, record))
+    if not mentions:
+        return line
+    is_about = record is None or any(names.is_one(name) for name in people_in(record))
+    if is_loaded or is_about:
+        body = line.rstrip(b"\r\n")
+        return b" " * len(body) + line[len(body) :]
+    for start, end in names.spans(text):
+        name = text[start:end]
+        line = line.replace(name.encode(), b"*" * len(name.encode()))
+    return line
+
+
+def _follow(connection: psycopg.Connection, cursor: dict, old: bytes, fresh: bytes) -> None:
+    """Have the cursor and the ledger know the file by its bytes as they are now."""
+    place = cursor["cursor"]
+    changed = dict(place)
+    if "end" in place:
+        changed["checksum"] = sha256(fresh[: place["end"]]).hexdigest()
+    connection.execute(
+        "update raw.cursors set cursor = %s where source = %s and locator = %s",
+        [Jsonb(changed), cursor["source"], cursor["locator"]],
+    )
+    for upto in {len(old), place.get("end", len(old))}:
+        connection.execute(
+            "update raw.loads set checksum = %s where source = %s and checksum = %s",
+            [sha256(fresh[:upto]).hexdigest(), cursor["source"], sha256(old[:upto]).hexdigest()],
+        )
+
+
+def _replace(path: Path, content: bytes) -> None:
+    fresh = path.with_name(f".{path.name}.part")
+    fresh.write_bytes(content)
+    shutil.copymode(path, fresh)
+    os.replace(fresh, path)

