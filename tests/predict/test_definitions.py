@@ -11,8 +11,8 @@ def test_train_and_predict_materialize_with_their_scores_as_metadata(published):
         assets.assets,
         run_config={
             "ops": {
-                "ml__models": {"config": {"metrics": ["revenue"], "horizon_days": 7}},
-                "ml__forecasts": {"config": {"metrics": ["revenue"]}},
+                "ml__models": {"config": {"names": ["forecast_rooms_created", "anomalies_hourly"]}},
+                "ml__forecasts": {"config": {"names": ["rooms_created"]}},
             }
         },
     )
@@ -21,9 +21,9 @@ def test_train_and_predict_materialize_with_their_scores_as_metadata(published):
         event.asset_key.to_user_string(): event.materialization.metadata
         for event in result.get_asset_materialization_events()
     }
-    assert 0 < metadata["ml/models"]["forecast_revenue MASE"].value < 2
-    assert "serving" in metadata["ml/models"]["forecast_revenue"].value
-    assert metadata["ml/forecasts"]["rows"].value == 7
+    assert 0 < metadata["ml/models"]["forecast_rooms_created MASE"].value < 2
+    assert "serving" in metadata["ml/models"]["forecast_rooms_created"].value
+    assert metadata["ml/forecasts"]["rows"].value == 14
     with database.connect() as connection:
         assert connection.execute("select count(*) from ml.anomalies").fetchone()[0] > 0
 
