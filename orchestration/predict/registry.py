@@ -267,6 +267,14 @@ def one(connection: psycopg.Connection, model_id: str) -> Model:
     raise TidemarkError(f"There is no model {model_id!r}: see `./tidemark models list`.")
 
 
+def listed(connection: psycopg.Connection, name: str | None = None) -> list[Model]:
+    """Every version that serves, shadows or was replaced, newest first; of one name, the rejected ones too."""
+    condition = "name = %s" if name else "stage <> 'rejected'"
+    with connection.transaction(), connection.cursor(row_factory=class_row(Model)) as cursor:
+        query = f"select {_COLUMNS} from ml.models where {condition} order by name, version desc"
+        return cursor.execute(query, [name] if name else []).fetchall()
+
+
 def in_service(connection: psycopg.Connection, name: str) -> Model | None:
     return _one(connection, "name = %s and stage = 'serving'", [name])
 
