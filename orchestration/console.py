@@ -128,13 +128,13 @@ def _models(models: list[dict]) -> None:
     table = _table("Models, out of sample", "model", "measure", ">score", ">baseline", "verdict")
     for model in models:
         metrics = model["metrics"]
-        word, colour = ("does not beat", "red") if model["stage"] == "rejected" else ("beats", "green")
+        colour = "red" if model["stage"] == "rejected" else "green"
         table.add_row(
             f"{model['name']} {model['version']}",
             metrics["measure"],
             f"{metrics['value']:.3f}",
             f"{metrics['baseline']:.3f}",
-            f"[{colour}]{model['stage']}[/{colour}], {word} {metrics['baseline_name']}",
+            f"[{colour}]{model['stage']}[/{colour}], {escape(model['verdict'])}",
         )
     _out.print(table)
 

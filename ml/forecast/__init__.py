@@ -150,7 +150,7 @@ def backtest(
     if windows < 1:
         raise ValueError(f"A backtest needs at least one window, not {windows}.")
     steps, many = _prepare(series, horizon, freq, (80, 95), country, known)
-    return _score_windows(many, trials.try_all(many, steps, windows), windows, steps)
+    return _score_windows(many, trials.try_all(many, steps, windows, is_prophet_judged=True), windows, steps)
 
 
 def learn(

@@ -1,5 +1,8 @@
 """Promotion and drift: what chance alone does, what is really there, and figures by hand."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -87,3 +90,11 @@ def test_a_table_comes_between_its_marks_and_only_there():
     assert with_table(page, "prices", [row]).endswith(
         f"## Prices\n\n<!-- prices -->\n{table([row])}\n<!-- /prices -->\n"
     )
+
+
+def test_nothing_heavy_is_imported_before_it_is_used():
+    modules = "ml, ml.anomaly, ml.churn, ml.drift, ml.forecast, ml.promotion, ml.scores"
+    heavy = "prophet sklearn statsforecast lightgbm scipy matplotlib cmdstanpy"
+    code = f"import sys, {modules}; print(sorted(set('{heavy}'.split()) & set(sys.modules)))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"

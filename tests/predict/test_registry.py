@@ -1,8 +1,12 @@
 """Versions, promotion, and artefacts that nobody edited."""
 
+import json
+
 import pytest
+from click.testing import CliRunner
 
 from ml.promotion import Comparison
+from orchestration.cli import tidemark
 from orchestration.errors import TidemarkError
 from orchestration.predict import registry
 from orchestration.predict.registry import Metrics
@@ -197,3 +201,20 @@ def test_a_failed_registration_leaves_the_model_in_service(warehouse):
             registry.register(connection, "toy", b"[]", scored(0.5, 1.0), None, "hash", {})
         connection.rollback()
         assert registry.in_service(connection, "toy") == serving
+
+
+def test_models_are_listed_and_rolled_back_by_command(warehouse):
+    with database.connect() as connection:
+        register(connection, 0.9)
+        register(connection, 0.8, content=b"[]", against=compared(-0.05, -0.01), challenged="toy-1")
+
+    def run(*arguments: str) -> str:
+        return CliRunner().invoke(tidemark, ["models", *arguments]).output
+
+    listed = json.loads(run("list", "--json"))
+    assert [(one["model_id"], one["stage"]) for one in listed] == [("toy-2", "serving"), ("toy-1", "retired")]
+    assert listed[0]["verdict"].startswith("better than toy-1: −5.0% loss")
+    [back] = json.loads(run("rollback", "toy", "--reason", "too bold", "--json"))
+    assert (back["model_id"], back["stage"], back["verdict"]) == ("toy-1", "serving", "too bold")
+    assert "toy-2" in run("list", "toy") and "rejected" in run("list", "toy")
+    assert "no version that served before" in run("rollback", "toy")
