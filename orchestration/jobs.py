@@ -10,7 +10,9 @@ EXCLUSIVE = {"tidemark/exclusive": "warehouse"}
 
 _staging, _marts, _published, _predictions = (dg.AssetSelection.assets(*layer.keys) for layer in layers)
 _raw = dg.AssetSelection.assets(["raw", "events"])
-_predicted = dg.AssetSelection.assets(["ml", "forecasts"], ["ml", "anomalies"], ["ml", "churn_scores"])
+_predicted = dg.AssetSelection.assets(
+    ["ml", "forecasts"], ["ml", "forecast_scores"], ["ml", "anomalies"], ["ml", "churn_scores"]
+)
 
 refresh = dg.define_asset_job(
     "refresh",

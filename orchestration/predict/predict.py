@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from orchestration.predict import artefacts, features, inputs, registry
+from orchestration import settings
+from orchestration.predict import artefacts, drifting, features, forecasts, inputs, registry, series
 from orchestration.predict.registry import Model
-from orchestration.predict.train import ANOMALIES, CHURN, FORECAST_METRICS, forecast_name
+from orchestration.predict.train import ANOMALIES, CHURN
 
-_FORECASTS = ("series_id", "ds", "yhat", "lo_80", "hi_80", "lo_95", "hi_95", "model_id", "load_id")
 _ANOMALIES = ("series_id", "ds", "value", "score", "is_anomaly", "expected", "lo", "hi", "model_id", "load_id")
 _CHURN = ("user_id", "as_of", "probability", "reasons", "model_id", "load_id")
 
@@ -31,7 +31,7 @@ class Predicted:
 class _Prediction:
     """Rows that wait to be written, and what they replace."""
 
-    told: Predicted
+    told: Predicted | None  # nothing is said of what stands beside another one
     table: str
     columns: tuple[str, ...]
     rows: list[tuple]
@@ -39,10 +39,14 @@ class _Prediction:
     values: tuple = ()
 
 
-def predict_forecasts(connection: psycopg.Connection, metrics: Sequence[str] = FORECAST_METRICS) -> list[Predicted]:
-    """The days that follow the newest final day, for each metric with a forecast in service."""
+def predict_forecasts(connection: psycopg.Connection, names: Sequence[str] | None = None) -> list[Predicted]:
+    """The steps that follow the newest final one, for each forecast of config/forecasts.yml with a model in service.
+
+    `names`: only these forecasts. A forecast is frozen: from the same history, a model's stands as it was made.
+    """
     with inputs.snapshot(connection) as mark:
-        made = _forecasts(connection, metrics, mark)
+        asked = list(settings.forecasts().forecasts) if names is None else names
+        made = [one for name in asked for one in _forecasts(connection, name, mark)]
     return _write(connection, made)
 
 
@@ -57,30 +61,24 @@ def predict_churn(connection: psycopg.Connection) -> list[Predicted]:
     """The probability that each person active in the past 28 days stays away for the next 14, with reasons."""
     with inputs.snapshot(connection) as mark:
         made = _churn_scores(connection, mark)
-    return _write(connection, [made])
+    return _write(connection, made)
 
 
-def _forecasts(connection: psycopg.Connection, metrics: Sequence[str], mark: int) -> list[_Prediction]:
-    zone = ZoneInfo(inputs.timezone(connection))
-    days = inputs.daily(connection, metrics)
+def _forecasts(connection: psycopg.Connection, name: str, mark: int) -> list[_Prediction]:
     made = []
-    for metric in metrics:
-        name = forecast_name(metric)
-        series = days[days["unique_id"] == metric]
-        model = registry.in_service(connection, name)
-        if model is None or series.empty:
-            made.append(_nothing(name, model))
-            continue
-        from ml import forecast
-
-        frame = forecast.predict(artefacts.load_forecasters(registry.load_artefact(model)), series)
-        ds = [datetime.combine(day.date(), time(), zone) for day in frame["ds"]]
-        figures = frame[["yhat", "lo_80", "hi_80", "lo_95", "hi_95"]].itertuples(index=False)
-        rows = [(metric, begin, *values, model.model_id, mark) for begin, values in zip(ds, figures, strict=True)]
-        told = Predicted(name, model.model_id, len(rows))
-        condition = "series_id = %s and load_id = %s"
-        made.append(_Prediction(told, "ml.forecasts", _FORECASTS, rows, condition, (metric, mark)))
-    return made
+    models = registry.predicting(connection, forecasts.model_name(name))
+    for model in models:
+        wanted = series.read(connection, name, forecasts.known_to(model))
+        if wanted.frame.empty:
+            made.append(_nothing(model.name, model))
+        elif forecasts.said_already(connection, wanted, model):
+            reason = "Its forecast from this history is made and stands."
+            made.append(_Prediction(Predicted(model.name, model.model_id, reason=reason), "", (), []))
+        else:
+            rows = forecasts.say(wanted, model, inputs.timezone(connection), mark)
+            told = Predicted(model.name, model.model_id, len(rows))
+            made.append(_Prediction(told, "ml.forecasts", forecasts.COLUMNS, rows))
+    return made or [_nothing(forecasts.model_name(name), None)]
 
 
 def _anomalies(connection: psycopg.Connection, mark: int) -> _Prediction:
@@ -101,23 +99,33 @@ def _anomalies(connection: psycopg.Connection, mark: int) -> _Prediction:
     return _Prediction(Predicted(ANOMALIES, model.model_id, len(rows)), "ml.anomalies", _ANOMALIES, rows, "true")
 
 
-def _churn_scores(connection: psycopg.Connection, mark: int) -> _Prediction:
-    model = registry.in_service(connection, CHURN)
+def _churn_scores(connection: psycopg.Connection, mark: int) -> list[_Prediction]:
+    models = registry.predicting(connection, CHURN)
     day = inputs.newest_final_day(connection)
-    if model is None or day is None:
-        return _nothing(CHURN, model)
+    if not models or day is None:
+        return [_nothing(CHURN, models[0] if models else None)]
     from ml import churn
 
     zone = ZoneInfo(inputs.timezone(connection))
     as_of = datetime.combine(day + timedelta(days=1), time(), zone)  # the day's end: nothing after it was used
     people = features.churn_features(connection, [day]).droplevel("cutoff")
-    scored = churn.score(artefacts.load_churn_model(registry.load_artefact(model)), people)
-    rows = [
-        (row.Index, as_of, row.probability, json.dumps(row.reasons), model.model_id, mark)
-        for row in scored.itertuples()
-    ]
-    told = Predicted(CHURN, model.model_id, len(rows))
-    return _Prediction(told, "ml.churn_scores", _CHURN, rows, "as_of = %s", (as_of,))
+    made = []
+    for model in models:
+        scored = churn.score(artefacts.load_churn_model(registry.load_artefact(model)), people)
+        rows = [
+            (row.Index, as_of, row.probability, json.dumps(row.reasons), model.model_id, mark)
+            for row in scored.itertuples()
+        ]
+        told = Predicted(CHURN, model.model_id, len(rows))
+        condition, values = "as_of = %s and model_id = %s", (as_of, model.model_id)
+        made.append(_Prediction(told, "ml.churn_scores", _CHURN, rows, condition, values))
+        drifted = drifting.compare(model, people.assign(score=scored["probability"]), mark)
+        made.append(
+            _Prediction(
+                None, "ml.drift", drifting.COLUMNS, drifted, "model_id = %s and load_id = %s", (model.model_id, mark)
+            )
+        )
+    return made
 
 
 def _nothing(name: str, model: Model | None) -> _Prediction:
@@ -138,4 +146,4 @@ def _write(connection: psycopg.Connection, made: Iterable[_Prediction]) -> list[
                 with connection.cursor() as cursor, cursor.copy(copy) as target:
                     for row in prediction.rows:
                         target.write_row(row)
-    return [prediction.told for prediction in made]
+    return [prediction.told for prediction in made if prediction.told]

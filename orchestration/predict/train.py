@@ -1,22 +1,23 @@
 """Trains every model on final figures, scores it out of sample beside a plain baseline, and registers it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
 
-from orchestration.predict import artefacts, features, inputs, registry
+from orchestration import settings
+from orchestration.errors import TidemarkError
+from orchestration.predict import artefacts, drifting, features, forecasts, inputs, registry, series
+from orchestration.predict.forecasts import model_name
 from orchestration.predict.registry import Metrics, Model
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FORECAST_METRICS = ("revenue", "orders", "active_users")
-HORIZON_DAYS = 28
-LEVELS = (80, 95)
-WINDOWS = 3
+    from ml.promotion import Comparison
+
 ANOMALIES = "anomalies_hourly"
 CHURN = "churn"
 LEAST_HOURS = 28 * 24
@@ -32,6 +33,7 @@ class TrainedModel:
     model_id: str | None = None
     stage: str | None = None
     metrics: Metrics | None = None
+    verdict: str = ""
     reason: str | None = None
 
 
@@ -43,63 +45,75 @@ class _Churn:
     labels: "pd.Series"
 
 
-def forecast_name(metric: str) -> str:
-    return f"forecast_{metric}"
-
-
 def train_all(
     connection: psycopg.Connection,
-    metrics: Sequence[str] = FORECAST_METRICS,
-    horizon_days: int = HORIZON_DAYS,
+    names: Sequence[str] | None = None,
+    on_model: Callable[[str], None] = lambda name: None,
 ) -> list[TrainedModel]:
-    """Train and register a forecast of each daily metric, the detection of hourly anomalies, and churn.
+    """Train and register the forecasts of config/forecasts.yml, the detection of hourly anomalies, and churn.
 
-    The connection must be outside of a transaction. Each model is registered in one of its own; one that fails raises
-    and leaves the one in service there. What the same data gave before is not trained again.
+    `names`: only these models. The connection must be outside of a transaction. Each model is registered in a
+    transaction of its own; the others are trained even if one fails, and the one in service stays there. Raises
+    TidemarkError that names all that failed. What the same data gave before is not trained again.
     """
     with inputs.snapshot(connection) as mark:
-        days = inputs.daily(connection, metrics)
+        marks = inputs.marks_of_all(connection)
+        forecast_names = settings.forecasts().forecasts
+        wanted = [series.read(connection, name) for name in forecast_names if _is_asked(model_name(name), names)]
         hours = inputs.hourly(connection)
         churn = _churn_input(connection)
-    trained = [_train_forecast(connection, metric, days, horizon_days, mark) for metric in metrics]
-    return [*trained, _train_anomalies(connection, hours, mark), _train_churn(connection, churn, mark)]
+    jobs: dict[str, Callable[[], TrainedModel]] = {
+        model_name(one.name): partial(_train_forecast, connection, one, mark, marks) for one in wanted
+    }
+    jobs[ANOMALIES] = partial(_train_anomalies, connection, hours, mark, marks)
+    jobs[CHURN] = partial(_train_churn, connection, churn, mark, marks)
+    trained, failed = [], []
+    for name, job in jobs.items():
+        if _is_asked(name, names):
+            on_model(name)
+            try:
+                trained.append(job())
+            except (ValueError, ArithmeticError, RuntimeError) as error:  # what learning itself raises
+                failed.append(f"{name} ({' '.join(str(error).split())})")
+    if failed:
+        raise TidemarkError(f"Not trained, and left in service as it was: {'; '.join(failed)}.")
+    return trained
+
+
+def _is_asked(name: str, names: Sequence[str] | None) -> bool:
+    return names is None or name in names
 
 
 def _train_forecast(
-    connection: psycopg.Connection, metric: str, days: "pd.DataFrame", horizon: int, mark: int
+    connection: psycopg.Connection, wanted: "series.Wanted", mark: int, marks: dict[str, int]
 ) -> TrainedModel:
-    name = forecast_name(metric)
-    series = days[days["unique_id"] == metric]
-    least = horizon + 28
-    if len(series) < least:
-        return TrainedModel(
-            name,
-            reason=f"{metric} has {len(series)} complete days: a forecast over {horizon} days "
-            f"that can be tested needs {least}.",
-        )
-    data_hash, parameters = _hash(series), {"horizon_days": horizon, "levels": list(LEVELS), "seed": 0}
+    name = model_name(wanted.name)
+    if reason := forecasts.too_little(wanted):
+        return TrainedModel(name, reason=reason)
+    data_hash, parameters = inputs.checksum(wanted.frame), forecasts.parameters(wanted) | {"seed": forecasts.SEED}
     if known := registry.already_judged(connection, name, data_hash, parameters):
         return _trained(known)
-    from ml import forecast
-
-    forecasters, scores = forecast.learn(series, horizon, "D", LEVELS, WINDOWS)
-    scored = scores.set_index("model")
-    own, plain = scored.loc[forecast.COMBINATION], scored.loc[forecast.BASELINE]
-    metrics = Metrics(
-        measure="MASE",
-        better="lower",
-        value=float(own["mase"]),
-        baseline=float(plain["mase"]),
-        baseline_name="seasonal naive",
-        tested_on=f"{int(own['windows'])} windows of {horizon} days",
-        coverage={str(level): round(float(own[f"coverage_{level}"]), 4) for level in LEVELS},
-        also={"smape": float(own["smape"]), "mase_prophet": float(scored.loc["Prophet", "mase"])},
+    serving = registry.in_service(connection, name)
+    artefact, metrics, against = forecasts.learn(wanted, serving)
+    return _trained(
+        registry.register(
+            connection,
+            name,
+            artefact,
+            metrics,
+            mark,
+            data_hash,
+            parameters,
+            against=against,
+            challenged=serving and serving.model_id,
+            marks=marks,
+        )
     )
-    artefact = artefacts.dump_forecasters(forecasters)
-    return _trained(registry.register(connection, name, artefact, metrics, mark, data_hash, parameters))
 
 
-def _train_anomalies(connection: psycopg.Connection, hours: "pd.DataFrame", mark: int) -> TrainedModel:
+def _train_anomalies(
+    connection: psycopg.Connection, hours: "pd.DataFrame", mark: int, marks: dict[str, int]
+) -> TrainedModel:
     """Nothing is fitted: what is registered is how the detection is set, and how well it finds planted anomalies."""
     longest = int(hours.groupby("unique_id").size().max()) if len(hours) else 0
     if longest < LEAST_HOURS:
@@ -108,7 +122,7 @@ def _train_anomalies(connection: psycopg.Connection, hours: "pd.DataFrame", mark
         )
     from ml import anomaly
 
-    data_hash, parameters = _hash(hours), {"threshold": anomaly.THRESHOLD, "seed": SEED}
+    data_hash, parameters = inputs.checksum(hours), {"threshold": anomaly.THRESHOLD, "seed": SEED}
     if known := registry.already_judged(connection, ANOMALIES, data_hash, parameters):
         return _trained(known)
     planted, truth = anomaly.inject(hours, SEED)
@@ -125,7 +139,9 @@ def _train_anomalies(connection: psycopg.Connection, hours: "pd.DataFrame", mark
         also={"precision": own["precision"], "recall": own["recall"]},
     )
     artefact = artefacts.dump_parameters(parameters)
-    return _trained(registry.register(connection, ANOMALIES, artefact, metrics, mark, data_hash, parameters))
+    return _trained(
+        registry.register(connection, ANOMALIES, artefact, metrics, mark, data_hash, parameters, marks=marks)
+    )
 
 
 def _churn_input(connection: psycopg.Connection) -> _Churn | None:
@@ -137,12 +153,14 @@ def _churn_input(connection: psycopg.Connection) -> _Churn | None:
     return _Churn(frame, features.churn_labels(connection, frame))
 
 
-def _train_churn(connection: psycopg.Connection, churn: _Churn | None, mark: int) -> TrainedModel:
+def _train_churn(
+    connection: psycopg.Connection, churn: _Churn | None, mark: int, marks: dict[str, int]
+) -> TrainedModel:
     if reason := _too_little(churn):
         return TrainedModel(CHURN, reason=reason)
     at = churn.features.index.get_level_values("cutoff").to_series(index=churn.features.index)
-    data_hash = _hash(churn.features.assign(has_churned=churn.labels))
-    parameters = {"horizon_days": features.HORIZON_DAYS, "window_days": features.WINDOW_DAYS}
+    data_hash = inputs.checksum(churn.features.assign(has_churned=churn.labels))
+    parameters = {"horizon_days": features.HORIZON_DAYS, "window_days": features.WINDOW_DAYS, "seed": SEED}
     if known := registry.already_judged(connection, CHURN, data_hash, parameters):
         return _trained(known)
     from ml import churn as learning
@@ -159,9 +177,50 @@ def _train_churn(connection: psycopg.Connection, churn: _Churn | None, mark: int
         tested_on=f"{scored['n']} people at {at.max():%Y-%m-%d}, learned from earlier ones",
         also={name: scored[name] for name in ("auc", "auc_recency", "ece")},
     )
+    serving = registry.in_service(connection, CHURN)
+    against = _churn_against(churn, at, serving)
     model = learning.train(churn.features, churn.labels, at)
     artefact = artefacts.dump_churn_model(model)
-    return _trained(registry.register(connection, CHURN, artefact, metrics, mark, data_hash, parameters))
+    scored_now = learning.score(model, churn.features)["probability"]
+    return _trained(
+        registry.register(
+            connection,
+            CHURN,
+            artefact,
+            metrics,
+            mark,
+            data_hash,
+            parameters,
+            against=against,
+            challenged=serving and serving.model_id,
+            marks=marks,
+            reference=drifting.reference(churn.features.assign(score=scored_now)),
+        )
+    )
+
+
+def _churn_against(churn: _Churn, at: "pd.Series", serving: Model | None) -> "Comparison | None":
+    """Brier losses of each person at the newest cut-off: of what was learned before it, and of the model in service.
+
+    The one in service may have seen that cut-off: that is in its favour.
+    """
+    if serving is None or registry.fault(serving):
+        return None
+    from ml import churn as learning
+    from ml import promotion
+
+    before = artefacts.load_churn_model(registry.load_artefact(serving))
+    if not set(before.features) <= set(churn.features.columns):
+        return None
+    is_newest = (at == at.max()).to_numpy()
+    past, newest, happened = churn.features[~is_newest], churn.features[is_newest], churn.labels[is_newest]
+    challenger = learning.train(past, churn.labels[~is_newest], at[~is_newest])
+    losses = [
+        (learning.score(model, newest)["probability"].to_numpy() - happened.to_numpy()) ** 2
+        for model in (challenger, before)
+    ]
+    people = newest.index.get_level_values("user_id").to_numpy()
+    return promotion.compare_paired(*losses, people, SEED)
 
 
 def _too_little(churn: _Churn | None) -> str | None:
@@ -181,14 +240,7 @@ def _too_little(churn: _Churn | None) -> str | None:
 
 
 def _trained(model: Model) -> TrainedModel:
-    return TrainedModel(model.name, model.model_id, model.stage, model.metrics)
-
-
-def _hash(frame: "pd.DataFrame") -> str:
-    """The same for the same rows, in order."""
-    import pandas as pd
-
-    return sha256(pd.util.hash_pandas_object(frame, index=True).to_numpy().tobytes()).hexdigest()
+    return TrainedModel(model.name, model.model_id, model.stage, model.metrics, model.verdict)
 
 
 def summary(trained: Sequence[TrainedModel]) -> Iterator[tuple[str, str]]:
@@ -201,5 +253,5 @@ def summary(trained: Sequence[TrainedModel]) -> Iterator[tuple[str, str]]:
             yield (
                 model.name,
                 f"{model.stage}: {held_out['measure']} {held_out['value']:.3f}, "
-                f"{held_out['baseline_name']} {held_out['baseline']:.3f}, on {held_out['tested_on']}",
+                f"{held_out['baseline_name']} {held_out['baseline']:.3f}, on {held_out['tested_on']} ({model.verdict})",
             )

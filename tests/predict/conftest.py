@@ -18,7 +18,11 @@ METRICS = [
     ("active_users", "count", "distinct"),
     ("average_score", "score", "ratio"),
     ("latency_p95_ms", "ms", "percentile"),
+    ("content_views", "count", "sum"),
+    ("rooms_created", "count", "sum"),
+    ("requests", "count", "sum"),
 ]
+CATALOGUE = {"a": ("books", 9.0), "b": ("books", 4.0), "c": ("toys", 6.0), "new": ("toys", 3.0)}
 
 
 @pytest.fixture
@@ -28,6 +32,7 @@ def published(warehouse) -> str:
         _create(connection)
         _fill_metrics(connection, np.random.default_rng(3))
         _fill_people(connection, np.random.default_rng(4))
+        _fill_products(connection, np.random.default_rng(5))
         marks.set_mark(connection, "views.metric_daily", MARK)
     return warehouse
 
@@ -42,6 +47,7 @@ def _create(connection: psycopg.Connection) -> None:
         create table api.user_daily
             (user_id text, day date, events bigint, active_hours bigint, sessions bigint, lessons_completed bigint,
              average_score numeric, orders bigint, revenue numeric);
+        create table marts.product_daily (day date, product_id text, category text, sold_units numeric);
         """)
     with connection.cursor() as cursor:
         cursor.executemany("insert into api.metrics values (%s, %s, %s)", METRICS)
@@ -55,6 +61,9 @@ def _fill_metrics(connection: psycopg.Connection, random: np.random.Generator) -
         ("orders", "all"): random.poisson(40 * rhythm).astype(float),
         ("active_users", "all"): random.poisson(200 * rhythm).astype(float),
         ("average_score", "all"): random.normal(75, 3, len(hours)),
+        **_parts("requests", {"endpoint=/learn": 30 * rhythm, "endpoint=/buy": 12 * rhythm}, random),
+        **_parts("content_views", {"category=music": 10 * rhythm, "category=art": 6 * rhythm}, random),
+        ("rooms_created", "all"): random.poisson(5 * rhythm).astype(float),
         ("latency_p95_ms", "endpoint=/learn"): 120 * np.exp(random.normal(0, 0.1, len(hours))),
     }
     midnight = datetime.combine(FIRST_DAY, datetime.min.time(), UTC)
@@ -69,6 +78,21 @@ def _fill_metrics(connection: psycopg.Connection, random: np.random.Generator) -
                 for place, value in enumerate(series.reshape(DAYS, 24).sum(axis=1)):
                     copy.write_row((metric, segment, FIRST_DAY + timedelta(days=place), value, True, MARK))
             copy.write_row(("revenue", "all", FIRST_DAY + timedelta(days=DAYS), 3.0, False, MARK))
+
+
+def _parts(metric: str, rates: dict[str, np.ndarray], random: np.random.Generator) -> dict:
+    """A metric's parts, and the whole that they add up to."""
+    parts = {(metric, segment): random.poisson(rate).astype(float) for segment, rate in rates.items()}
+    return {**parts, (metric, "all"): sum(parts.values())}
+
+
+def _fill_products(connection: psycopg.Connection, random: np.random.Generator) -> None:
+    """Four products of two categories; one came in the last month, and days without a sale have no row."""
+    with connection.cursor() as cursor, cursor.copy("copy marts.product_daily from stdin") as copy:
+        for product, (category, rate) in CATALOGUE.items():
+            for day in range(DAYS - 30 if product == "new" else 0, DAYS):
+                if units := int(random.poisson(rate)):
+                    copy.write_row((FIRST_DAY + timedelta(days=day), product, category, units))
 
 
 def _fill_people(connection: psycopg.Connection, random: np.random.Generator) -> None:
