@@ -1,4 +1,9 @@
-"""Who is likely to stay away: probabilities with reasons that add up to them. Features are computed elsewhere."""
+"""Who is likely to stay away: probabilities with reasons that add up to them. Features are computed elsewhere.
+
+Two models are averaged in log-odds: a logistic regression on splines, whose contributions are linear, and small boosted
+trees, whose contributions are TreeSHAP values (Lundberg et al. 2018). Whether a room will succeed is learned the same
+way: nothing here knows what the label means.
+"""
 
 from dataclasses import dataclass
 
@@ -11,16 +16,33 @@ KNOTS = 5
 LEAST_DISTINCT = 8  # values a column needs before a curve is fitted through it instead of a line
 TAIL = 0.02  # of the people on either side: out there a curve stays where it was
 BASE = "base"
+ROUNDS = 300
+TREES = {
+    "objective": "binary",
+    "learning_rate": 0.03,
+    "num_leaves": 4,
+    "min_data_in_leaf": 40,
+    "lambda_l2": 5.0,
+    "feature_fraction": 0.5,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "seed": 1,
+    "deterministic": True,
+    "force_row_wise": True,
+    "num_threads": 1,
+    "verbosity": -1,
+}
 
 
 @dataclass(frozen=True)
 class ChurnModel:
-    """A spline logistic regression: `pipeline` is scikit-learn's, `typical` the mean of each of its inner columns."""
+    """`pipeline` is scikit-learn's, `typical` the mean of each of its inner columns, `trees` LightGBM's own text."""
 
     features: tuple[str, ...]
     at: str  # the newest cut-off that it learned from, ISO 8601
     pipeline: object
     typical: np.ndarray
+    trees: str
 
 
 def train(features: pd.DataFrame, labels: pd.Series, at: pd.Timestamp | pd.Series) -> ChurnModel:
@@ -54,7 +76,8 @@ def train(features: pd.DataFrame, labels: pd.Series, at: pd.Timestamp | pd.Serie
     pipeline.fit(inner, happened)
     typical = pipeline[:-1].transform(inner).mean(axis=0)
     newest = at.max() if isinstance(at, pd.Series) else at
-    return ChurnModel(tuple(features.columns), pd.Timestamp(newest).isoformat(), pipeline, typical)
+    trees = _boosted(features, happened)
+    return ChurnModel(tuple(features.columns), pd.Timestamp(newest).isoformat(), pipeline, typical, trees)
 
 
 def score(model: ChurnModel, features: pd.DataFrame) -> pd.DataFrame:
@@ -67,7 +90,7 @@ def score(model: ChurnModel, features: pd.DataFrame) -> pd.DataFrame:
         raise ValueError(f"The features lack {sorted(missing)[0]}: compute them as for the training of this model.")
     features = features[list(model.features)]
     parts, base = _contributions(model, features)
-    probability = 1.0 / (1.0 + np.exp(-(parts.sum(axis=1) + base)))
+    told = _share(parts.sum(axis=1) + base)
     order = np.argsort(-np.abs(parts), axis=1, kind="stable")
     values = features.astype(float).to_numpy()
     reasons = [
@@ -75,7 +98,7 @@ def score(model: ChurnModel, features: pd.DataFrame) -> pd.DataFrame:
         + [_reason(BASE, np.nan, base)]
         for row in range(len(features))
     ]
-    return pd.DataFrame({"probability": probability, "reasons": reasons}, index=features.index)
+    return pd.DataFrame({"probability": told, "reasons": reasons}, index=features.index)
 
 
 def evaluate(features: pd.DataFrame, labels: pd.Series, at: pd.Series, recency: str) -> dict[str, float]:
@@ -94,7 +117,7 @@ def evaluate(features: pd.DataFrame, labels: pd.Series, at: pd.Series, recency: 
     truth = happened[is_newest]
     if len(np.unique(truth)) < 2:
         raise ValueError("At the newest cut-off all users stayed or all left: nothing can be told apart there.")
-    own = _probability(train(past, labels[~is_newest], at[~is_newest]), newest)
+    own = probability(train(past, labels[~is_newest], at[~is_newest]), newest)
     plain = _recency_probability(past[recency], happened[~is_newest], newest[recency])
     return {
         "auc": float(roc_auc_score(truth, own)),
@@ -126,6 +149,27 @@ def _signed_log(features: pd.DataFrame) -> pd.DataFrame:
 
 def _contributions(model: ChurnModel, features: pd.DataFrame) -> tuple[np.ndarray, float]:
     """What each feature adds to the log-odds, against the mean over the training rows; and the log-odds there."""
+    straight, base = _linear_contributions(model, features)
+    branched, expected = _tree_contributions(model, features)
+    return (straight + branched) / 2, (base + expected) / 2
+
+
+def _boosted(features: pd.DataFrame, happened: np.ndarray) -> str:
+    import lightgbm
+
+    data = lightgbm.Dataset(features.to_numpy(float), happened)
+    return lightgbm.train(TREES, data, ROUNDS).model_to_string()
+
+
+def _tree_contributions(model: ChurnModel, features: pd.DataFrame) -> tuple[np.ndarray, float]:
+    import lightgbm
+
+    booster = lightgbm.Booster(model_str=model.trees)
+    parts = booster.predict(features.to_numpy(float), pred_contrib=True, num_threads=1)
+    return parts[:, :-1], float(parts[0, -1]) if len(parts) else 0.0
+
+
+def _linear_contributions(model: ChurnModel, features: pd.DataFrame) -> tuple[np.ndarray, float]:
     logit = model.pipeline[-1]
     weights = logit.coef_[0]
     inner = (model.pipeline[:-1].transform(_signed_log(features)) - model.typical) * weights
@@ -148,8 +192,14 @@ def _reason(feature: str, value: float, contribution: float) -> dict:
     return {"feature": feature, "value": None if np.isnan(value) else float(value), "contribution": float(contribution)}
 
 
-def _probability(model: ChurnModel, features: pd.DataFrame) -> np.ndarray:
-    return model.pipeline.predict_proba(_signed_log(features[list(model.features)]))[:, 1]
+def probability(model: ChurnModel, features: pd.DataFrame) -> np.ndarray:
+    """The probabilities of `score` alone, without reasons."""
+    parts, base = _contributions(model, features[list(model.features)])
+    return _share(parts.sum(axis=1) + base)
+
+
+def _share(log_odds: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-log_odds))
 
 
 def _recency_probability(past: pd.Series, happened: np.ndarray, newest: pd.Series) -> np.ndarray:

@@ -30,7 +30,7 @@ def dump_churn_model(model: "ChurnModel") -> bytes:
     from skops.io import dumps
 
     fields = {"features": list(model.features), "at": model.at, "pipeline": model.pipeline, "typical": model.typical}
-    return dumps(fields)
+    return dumps({**fields, "trees": model.trees})
 
 
 def load_churn_model(content: bytes) -> "ChurnModel":
@@ -40,7 +40,7 @@ def load_churn_model(content: bytes) -> "ChurnModel":
     from ml.churn import ChurnModel
 
     fields = loads(content, trusted=TRUSTED)
-    return ChurnModel(tuple(fields["features"]), fields["at"], fields["pipeline"], fields["typical"])
+    return ChurnModel(tuple(fields["features"]), fields["at"], fields["pipeline"], fields["typical"], fields["trees"])
 
 
 def dump_parameters(parameters: dict) -> bytes:

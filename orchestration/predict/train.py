@@ -121,14 +121,15 @@ def _train_anomalies(
             ANOMALIES, reason=f"There are {longest} complete hours: anomalies that can be tested need {LEAST_HOURS}."
         )
     from ml import anomaly
+    from ml.anomaly import season, trials
 
-    data_hash, parameters = inputs.checksum(hours), {"threshold": anomaly.THRESHOLD, "seed": SEED}
+    data_hash, parameters = inputs.checksum(hours), {"threshold": season.THRESHOLD, "seed": SEED}
     if known := registry.already_judged(connection, ANOMALIES, data_hash, parameters):
         return _trained(known)
-    planted, truth = anomaly.inject(hours, SEED)
+    planted, truth = trials.inject(hours, SEED)
     judged = planted["ds"] >= planted.groupby("unique_id")["ds"].transform("median")
-    own = anomaly.score_alerts(anomaly.detect(planted, "h")[judged.to_numpy()], truth)
-    plain = anomaly.score_alerts(anomaly.trailing_sigma(planted, "h")[judged.to_numpy()], truth)
+    own = trials.score_alerts(anomaly.detect(planted, "h")[judged.to_numpy()], truth)
+    plain = trials.score_alerts(trials.trailing_sigma(planted, "h")[judged.to_numpy()], truth)
     metrics = Metrics(
         measure="F1",
         better="higher",
