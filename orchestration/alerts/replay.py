@@ -135,7 +135,7 @@ def picture(replayed: Replayed, config: Alerts) -> Path:
                 axis.axvspan(
                     row["opened_hour"], row["resolved_hour"] or replayed.end, color="#b3261e", alpha=0.25, lw=0
                 )
-        axis.set_title(segment, loc="left", fontsize=9)
+        axis.set_title(segment, loc="left", fontsize=9, parse_math=False)
         axis.margins(x=0)
     ticks = [row["at"] for row in replayed.messages]
     axes[-1, 0].plot(ticks, [0] * len(ticks), "^", color="#222", markersize=5, clip_on=False,

@@ -15,7 +15,7 @@ from orchestration.settings import AbsenceRule, FreshnessRule, GateRule, RowsRul
 class Finding:
     """Something that is wrong. `since` is the hour of event time in which it began, where there is one.
 
-    `relation` is the table that cannot be trusted, if it is about one.
+    `relation` is the table that cannot be trusted, if it is about one, and `source` the one whose rows in it are meant.
     """
 
     segment: str
@@ -23,6 +23,7 @@ class Finding:
     sentence: str
     relation: str | None = None
     value: float | None = None
+    source: str | None = None
 
 
 _GATE = """
@@ -65,6 +66,18 @@ where %(source)s in ('*', source)
   and newest_at < (select max(newest_at) from sources) - %(late)s::interval
   and (newest_at > (select max(newest_at) from sources) - interval '7 days' or source = any(%(known)s))
 order by source
+"""
+
+# The newest events of each type of a source: what they are is what it sends.
+_SAMPLE = """
+select array_agg(event_id) as ids, array_agg(distinct occurred_at) as times
+from (select source, event_type, max(last_at) as last_at from raw.fields where source = %s group by 1, 2) as types
+cross join lateral (
+    select event_id, occurred_at from raw.events
+    where events.source = types.source and events.event_type = types.event_type
+      and occurred_at between types.last_at - interval '1 hour' and types.last_at
+    order by occurred_at desc limit 3
+) as newest
 """
 
 _SILENT = "select max(committed_at) as committed_at, max(newest_at) as newest_at from raw.loads"
@@ -114,8 +127,25 @@ def _absent(connection: psycopg.Connection, rule: AbsenceRule, now: datetime, kn
             f"The newest event of {row['source']} is of {row['newest_at']:%Y-%m-%d %H:%M} UTC, "
             f"{row['behind']} behind the newest of all.",
             "raw.events",
+            source=row["source"],
         )
         for row in rows
+    ]
+
+
+def fed(connection: psycopg.Connection, source: str, staging: list[str]) -> list[str] | None:
+    """The staging tables in which the newest events of each type of a source stand; None where none is known."""
+    newest = connection.execute(_SAMPLE, [source]).fetchone()
+    if newest["ids"] is None:
+        return None
+    holds = sql.SQL("select exists (select from {} where source = %s and event_id = any(%s) and occurred_at = any(%s))")
+    return [
+        relation
+        for relation in staging
+        if series.exists(connection, relation)
+        and connection.execute(
+            holds.format(sql.Identifier(*relation.split("."))), [source, newest["ids"], newest["times"]]
+        ).fetchone()["exists"]
     ]
 
 

@@ -1,5 +1,6 @@
 """Evaluations against a real warehouse: what opens, resolves, is told, and stays as it is."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
@@ -13,7 +14,6 @@ from orchestration.alerts import evaluation, telling
 from orchestration.alerts.evaluation import Evaluation
 from orchestration.alerts.incidents import open_incidents, recent_incidents
 from orchestration.alerts.lineage import Lineage
-from orchestration.errors import TidemarkError
 from orchestration.settings import Alerts
 from orchestration.warehouse import database
 
@@ -233,14 +233,21 @@ def test_an_incident_that_no_rule_watches_any_more_is_closed(published):
     assert published.incidents() == [(0, 1), (2, None)]
 
 
-def test_an_unknown_metric_is_said_and_changes_nothing(published):
+def test_a_rule_that_cannot_be_evaluated_is_told_to_its_receivers_and_stops_no_other(published):
     published.hours("error_rate", [0.2, 0.2])
-    published.connection.commit()
-    with pytest.raises(
-        TidemarkError, match=r"rules\.typo\.metric.*error_rate, events, latency_p95_ms, orders, requests, revenue"
-    ):
-        evaluate(published.connection, config(errors=ERRORS, typo=ERRORS | {"metric": "eror_rate"}))
-    assert published.incidents() == []
+    rules = config(errors=ERRORS, typo=ERRORS | {"metric": "eror_rate"})
+    done = evaluate(published.connection, rules)
+    assert (done.opened, done.notified) == (2, 2)
+    [said] = done.broken
+    assert re.search(r"rules\.typo\.metric.*error_rate, events, latency_p95_ms, orders, requests, revenue", said)
+    assert {row["fingerprint"] for row in open_incidents(published.connection)} == {
+        "errors|error_rate|all",
+        "typo|rule",
+    }
+    assert any("The rule typo cannot be evaluated: " in mail["subject"] for mail in published.mails())
+    assert evaluate(published.connection, rules).opened == 0  # it is said once
+    done = evaluate(published.connection, config(errors=ERRORS, typo=ERRORS | {"metric": "latency_p95_ms"}))
+    assert (done.broken, done.resolved) == ((), 1)
 
 
 def test_everything_of_an_evaluation_is_kept_or_nothing(published, monkeypatch):
