@@ -180,7 +180,7 @@ def follow(
     """Walk one rule over what it has not seen. It does not depend on the sources `without`, and waits for none."""
     states = States(this.connection, name)
     if isinstance(rule, StandingRule):
-        _follow_standing(this, states, name, rule)
+        follow_standing(this, states, name, rule)
     else:
         grain = "hour" if isinstance(rule, VolumeRule) else rule.step
         as_of, ready = this.as_of[grain], series.NEVER
@@ -285,10 +285,15 @@ def _step(rule: Rule) -> str:
     return rule.step if isinstance(rule, MetricRule) else "hour"
 
 
-def _follow_standing(this: Round, states: States, name: str, rule: StandingRule) -> None:
-    """One incident for each thing that is wrong now, until it no longer is. This evaluation is a step."""
+def follow_standing(
+    this: Round, states: States, name: str, rule: StandingRule, then: datetime | None = None
+) -> set[str]:
+    """One incident for each thing that is wrong now, until it no longer is. This evaluation is a step.
+
+    Returns the segments of what is wrong. `then` is that of `standing.findings`.
+    """
     known = [cause.removeprefix(fingerprint(name, "")) for cause in states.open]
-    found = {one.segment: one for one in standing.findings(this.connection, name, rule, this.now, known)}
+    found = {one.segment: one for one in standing.findings(this.connection, name, rule, this.now, known, then)}
     at = max(this.hour, max((state.first.at for state in states.known.values() if state.first), default=this.hour))
     for segment in sorted(found.keys() | {cause.removeprefix(fingerprint(name, "")) for cause in states.known}):
         cause, finding = fingerprint(name, segment), found.get(segment)
@@ -300,6 +305,7 @@ def _follow_standing(this: Round, states: States, name: str, rule: StandingRule)
             else:
                 this.resolved.add(incidents.end(this.connection, this.now, cause, this.hour))
         states.keep(cause, at, after)
+    return set(found)
 
 
 def _open_standing(this: Round, name: str, rule: Rule, cause: str, finding: standing.Finding, metric: str) -> int:

@@ -7,7 +7,7 @@ from operator import itemgetter
 
 import psycopg
 
-from orchestration.alerts.rules import WEEKS, fingerprint
+from orchestration.alerts.rules import fingerprint
 from orchestration.alerts.walk import Reading
 from orchestration.settings import (
     AnomalyRule,
@@ -32,7 +32,7 @@ _IS_FINAL = {
 NEVER = "-infinity"
 
 # What is published at each grain: the beginning of the step, as a time.
-_POINTS = {
+POINTS = {
     "minute": "select metric, segment, minute as at, value, true as is_final from api.metric_minutes",
     "hour": f"select metric, segment, hour as at, value, {_IS_FINAL['hour']} as is_final from api.metric_hourly",
     "day": f"""select metric, segment, day::timestamp at time zone ops.timezone() as at, value,
@@ -104,36 +104,41 @@ where points.value is not null or filling.is_zero
 order by ahead.segment, ahead.at
 """
 
-# The mean of some hours that end with each step, beside the median of those of the weeks before.
+# The mean of some hours that end with each step, beside the median of those of the four weeks before. Weeks have 168
+# hours here: for a month after the clocks change, it compares with an hour beside.
 _CHANGE_OVER = """
 , filled as (
     select series.segment, series.walked_to, grid.at, coalesce(points.value, 0) as value,
         coalesce(points.is_final, true) as is_final
     from series
     cross join lateral generate_series(
-        greatest(series.first_at, series.walked_to - %(weeks)s * interval '7 days' - interval '2 days'),
+        greatest(series.first_at, series.walked_to - interval '30 days'),
         %(as_of)s, interval '1 hour'
     ) as grid (at)
     left join points on points.segment = series.segment and points.at = grid.at
 ),
 
 means as (
-    select segment, walked_to, at, is_final, avg(value) over before as mean, count(*) over before as hours
+    select segment, walked_to, at, is_final,
+        case when count(*) over before = %(hours)s then avg(value) over before end as mean
     from filled
     window before as (partition by segment order by at range between %(before)s::interval preceding and current row)
+),
+
+beside as (
+    select means.*,
+        array[lag(mean, 168) over past, lag(mean, 336) over past, lag(mean, 504) over past, lag(mean, 672) over past]
+            as weeks
+    from means
+    window past as (partition by segment order by at)
 )
 
-select
-    means.segment, means.at, means.mean as value, means.is_final,
-    case when count(past.at) >= 2 then percentile_cont(0.5) within group (order by past.mean) end as expected
-from means
-cross join generate_series(1, %(weeks)s) as week
-left join means as past
-    on past.segment = means.segment and past.hours = %(hours)s
-    and past.at = (means.at at time zone ops.timezone() - week * interval '7 days') at time zone ops.timezone()
-where means.hours = %(hours)s and (means.walked_to is null or means.at > means.walked_to)
-group by means.segment, means.at, means.mean, means.is_final
-order by means.segment, means.at
+select segment, at, mean as value, is_final,
+    (select case when count(week) >= 2 then percentile_cont(0.5) within group (order by week) end
+     from unnest(weeks) as week) as expected
+from beside
+where mean is not null and (walked_to is null or at > walked_to)
+order by segment, at
 """
 
 # The bad and all there were, over the two windows that end with each step. Both have to burn, so the lesser counts.
@@ -308,7 +313,7 @@ def unread(
 def chart(connection: psycopg.Connection, rule: MetricRule, segment: str, until: datetime, steps: int) -> list[dict]:
     """The `steps` values of a series that end with a step: at and value, oldest first."""
     return connection.execute(
-        f"""select at, value::float8 from ({_POINTS[rule.step]}) as published
+        f"""select at, value::float8 from ({POINTS[rule.step]}) as published
             where metric = %(metric)s and segment = %(segment)s and at <= %(until)s and at > %(since)s order by at""",
         {
             "metric": rule.metric,
@@ -326,7 +331,7 @@ def _query(rule: Rule) -> tuple[str | None, dict]:
     is_pattern = rule.segment.endswith("=*")
     words = {
         "segment": "starts_with(segment, %(segment)s)" if is_pattern else "segment = %(segment)s",
-        "points": _POINTS[rule.step],
+        "points": POINTS[rule.step],
         "grid": _GRID[rule.step].format(
             begin=f"coalesce(series.walked_to + interval '1 {rule.step}', series.first_at)",
             end="%(as_of)s::timestamptz",
@@ -339,7 +344,6 @@ def _query(rule: Rule) -> tuple[str | None, dict]:
         case ChangeRule(over=timedelta()):
             hours = rule.over // STEP["hour"]
             return (_VALUES + _CHANGE_OVER).format(**words), parameters | {
-                "weeks": WEEKS,
                 "hours": hours,
                 "before": rule.over - STEP["hour"],
             }

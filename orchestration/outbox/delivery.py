@@ -16,17 +16,18 @@ from threading import Lock
 import psycopg
 
 from orchestration.errors import TidemarkError
-from orchestration.outbox import channels
+from orchestration.outbox import channels, http
 from orchestration.outbox.transports import (
     Deferred,
     Gone,
     Message,
     Refused,
     Transport,
+    Undelivered,
     Unreachable,
     transport,
 )
-from orchestration.settings import Channel, alerts, settings
+from orchestration.settings import AppriseChannel, Channel, alerts, filled, settings
 from orchestration.warehouse import database
 
 ATTEMPTS = 16  # with these delays, a message is given up after a day and a half
@@ -111,6 +112,26 @@ def _opened(config: Channel) -> Transport:
         return channels.channel(config)
     except ValueError as error:  # of a signing secret
         raise TidemarkError(f"A secret of config/alerts.yml cannot sign ({error}): it has to be base64.") from error
+
+
+def reach(name: str) -> str:
+    """Whether a message could go out over a channel, as far as can be said without sending one.
+
+    Raises TidemarkError where a secret is missing or cannot sign, where its address is none that may be posted to, and
+    where its receiver said that it wants nothing any more.
+    """
+    config = alerts().channels[name]
+    _opened(config).close()
+    with database.connect(rows=True) as connection:
+        if reason := _closed(connection, name, config):
+            raise TidemarkError(f"The channel {name} is stopped ({reason}): change its entry in config/alerts.yml.")
+    if isinstance(config, AppriseChannel):
+        return "its secrets are set"
+    try:
+        host = http.check(filled(config.url, "alerts.yml"), config.allow_private)
+    except Undelivered as error:
+        raise TidemarkError(f"The channel {name} leads nowhere ({error}): correct it in config/alerts.yml.") from error
+    return f"its secrets are set, {host} is found"
 
 
 def is_due(connection: psycopg.Connection) -> bool:

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from threading import Timer
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -40,14 +40,7 @@ def post(request: Request) -> str:
     was judged. Raises Gone for 410; Refused for what no repeat can mend (400, 413, 422); Unreachable for 429 and when
     there is no answer in time; Deferred for anything else that is not a success, redirects among it.
     """
-    parts = urlsplit(request.url)
-    host = parts.hostname or ""
-    if parts.scheme not in ("https", "http") or not host:
-        raise Deferred("Its address is not a URL that begins with https://.")
-    if parts.scheme == "http" and not request.allow_private:
-        raise Deferred(f"{host}: plain http is not allowed without allow_private: use https://.")
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    address = _resolve(host, port, request.allow_private)
+    parts, host, port, address = _judged(request.url, request.allow_private)
     if parts.scheme == "https":
         connection = HTTPSConnection(
             str(address), port, timeout=CONNECT_SECONDS, server_hostname=host, assert_hostname=host,
@@ -67,6 +60,25 @@ def post(request: Request) -> str:
     except (urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
         raise Unreachable(f"{host}: {_reason(error)}") from error
     return _judge(host, answer.status, answer.headers, " ".join(text.split()))
+
+
+def check(url: str, allow_private: bool) -> str:
+    """The host of an address that may be posted to. Raises Undelivered where it may not be, or is not found."""
+    return _judged(url, allow_private)[1]
+
+
+def _judged(url: str, allow_private: bool) -> tuple[SplitResult, str, int, IPv4Address | IPv6Address]:
+    """The parts of an address, its host and port, and what that host is found to be now."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:  # it may hold a secret, so that it is not repeated
+        raise Deferred("Its address is not a URL.") from error
+    if parts.scheme not in ("https", "http") or not host:
+        raise Deferred("Its address is not a URL that begins with https://.")
+    if parts.scheme == "http" and not allow_private:
+        raise Deferred(f"{host}: plain http is not allowed without allow_private: use https://.")
+    return parts, host, port, _resolve(host, port, allow_private)
 
 
 @contextmanager

@@ -449,8 +449,35 @@ def test_a_replay_says_what_would_have_been_and_leaves_no_trace(published):
         assert published.connection.execute(f"select count(*) as n from {table}").fetchone()["n"] == 0
 
 
-def test_only_rules_over_steps_can_be_replayed(published):
-    with pytest.raises(TidemarkError, match="kind gate"):
-        replay.replay(published.connection, config(gate={"kind": "gate"}), "gate", at(0), at(9))
-    with pytest.raises(TidemarkError, match="no rule other: use one of gate"):
-        replay.replay(published.connection, config(gate={"kind": "gate"}), "other", at(0), at(9))
+def test_rules_about_gates_and_sources_are_replayed_over_what_was_so_then(published):
+    rules = config(gate={"kind": "gate", "severity": "critical"}, absent=ABSENT | {"severity": "critical"})
+    for hour, status in ((3, "passed"), (5, "failed"), (6, "failed"), (9, "passed")):
+        published.gate("staging.stg_lessons", status)
+        published.connection.execute(
+            "update ops.gate_results set evaluated_at = %s where gate_result_id = %s",
+            [at(hour) + timedelta(minutes=20), {3: 1, 5: 2, 6: 3, 9: 4}[hour]],
+        )
+    load(published, "app", 1, at(1), committed=at(1))
+    for load_id, hour in ((2, 2), (3, 6), (4, 10)):
+        load(published, "web", load_id, at(hour), committed=at(hour) + timedelta(minutes=10))
+    load(published, "app", 5, at(10), committed=at(10) + timedelta(minutes=30))
+    published.hours("revenue", [1])
+
+    def spans(name: str) -> list[tuple]:
+        done = replay.replay(published.connection, rules, name, at(0), at(12)).summary()
+        return [(row["segment"], row["opened_hour"], row["resolved_hour"]) for row in done["incidents"]] + [
+            row["at"] for row in done["messages"]
+        ]
+
+    begin, end = at(5) + timedelta(minutes=20), at(9) + timedelta(minutes=20)
+    assert spans("gate") == [("staging.stg_lessons", begin, end), begin, end]
+    known, back = at(6) + timedelta(minutes=10), at(10) + timedelta(minutes=30)
+    assert spans("absent") == [("app", at(1), back), known, back]
+
+
+def test_rules_whose_past_nobody_kept_cannot_be_replayed(published):
+    rules = config(late={"kind": "freshness", "table": "views.metric_hourly", "within": "PT1H"})
+    with pytest.raises(TidemarkError, match="kind freshness"):
+        replay.replay(published.connection, rules, "late", at(0), at(9))
+    with pytest.raises(TidemarkError, match="no rule other: use one of late"):
+        replay.replay(published.connection, rules, "other", at(0), at(9))
