@@ -2,7 +2,7 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 
 import psycopg
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestration.alerts import evaluation, telling
+from orchestration.alerts import evaluation, incidents, telling
 from orchestration.alerts.evaluation import Evaluation
 from orchestration.alerts.incidents import open_incidents, recent_incidents
 from orchestration.alerts.lineage import Lineage
@@ -277,6 +277,26 @@ def test_evaluations_side_by_side_open_one_incident(published):
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(run, range(4)))
     assert sum(one.opened for one in done) == sum(one.notified for one in done) == 1
+
+
+def test_what_is_being_acknowledged_does_not_escalate_meanwhile(published):
+    rules = config(errors=ERRORS | {"escalation": [{"after": "PT1H", "recipients": ["boss@example.com"]}]})
+    published.hours("error_rate", [0.2, 0.2])
+    evaluate(published.connection, rules)
+    published.connection.commit()
+
+    def later() -> Evaluation:
+        with database.connect(rows=True) as connection:
+            return evaluation.evaluate(connection, rules, NOW + timedelta(hours=2), Lineage())
+
+    with ThreadPoolExecutor(1) as pool:
+        incidents.acknowledge(published.connection, 1, "ann", NOW)  # and its transaction is still open
+        evaluating = pool.submit(later)
+        with pytest.raises(TimeoutError):
+            evaluating.result(0.5)
+        published.connection.commit()
+        assert evaluating.result().notified == 0
+    assert incidents.incident(published.connection, 1)["escalations"] == 0
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 import pytest
 from standardwebhooks import Webhook
 
+from orchestration.errors import TidemarkError
 from orchestration.outbox import channels, delivery, http
 from orchestration.outbox.delivery import Delivered, deliver
 from orchestration.warehouse import outbox
@@ -213,6 +214,35 @@ def test_slack_gets_no_mention_from_the_data(queue, configure, receiver):
     assert "<!channel>" not in body.decode()
     assert "*[critical] revenue at &lt;1&gt; &amp; &lt;!channel&gt;*" in text
     assert "<https://alerts.example.com/incidents/x.y|Answer>" in text
+
+
+def test_a_long_text_for_slack_ends_with_a_whole_line(queue, configure, receiver):
+    configure(chat={"kind": "slack", "url": "${SLACK_URL}", "allow_private": True})
+    queue_one(queue, "chat", incidents=[INCIDENT | {"headline": "<" * 50}] * 20)
+    assert deliver() == Delivered(sent=1)
+    text = json.loads(receiver.received[0][2])["blocks"][0]["text"]["text"]
+    assert len(text) <= 3000
+    assert text.endswith("    country=DE: 0, usually 5")
+
+
+def test_whether_a_channel_leads_anywhere_is_said_without_sending(queue, configure, receiver, monkeypatch):
+    assert delivery.reach("hook") == "its secrets are set, 127.0.0.1 is found"
+    for changes, said in (
+        ({"allow_private": False, "url": "https://127.0.0.1/"}, "private network"),
+        ({"url": "http://127.0.0.1:99999/"}, "not a URL"),
+        ({"secrets": ["${NO_SECRET}"]}, r"alerts\.yml:1 needs NO_SECRET"),
+        ({"secrets": ["${PAGER_KEY}x"]}, "cannot sign"),
+    ):
+        configure(hook=HOOK | changes)
+        with pytest.raises(TidemarkError, match=said):
+            delivery.reach("hook")
+    assert receiver.received == []
+    configure(hook=HOOK)
+    receiver.answers = [(410, {})]
+    queue_one(queue)
+    deliver()
+    with pytest.raises(TidemarkError, match="is stopped"):
+        delivery.reach("hook")
 
 
 def test_pagerduty_triggers_and_resolves_by_the_thread(queue, configure, receiver):
