@@ -82,12 +82,22 @@ def running_redis(home: Path) -> Iterator[redis.Redis]:
 
 
 @contextmanager
-def running_tidemark(home: Path, client: redis.Redis, port: int):
-    """`tidemark up` with the shipped configuration and one fast source; gives its processes and the database's."""
+def running_tidemark(home: Path, client: redis.Redis, port: int, alerts: dict | None = None):
+    """`tidemark up` with the shipped configuration and one fast source; gives its processes and the database's.
+
+    `alerts` takes the place of the shipped alert rules.
+    """
     config = shutil.copytree(ROOT / "config", home / "config")
     live = {"redis": {"url": f"unix://{home}/redis.sock", "stream": "events"}, "every": EVERY}
     (config / "sources.yml").write_text(yaml.safe_dump({"sources": {SOURCE: live}}))
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("TIDEMARK_", "DAGSTER_"))}
+    if alerts:
+        (config / "alerts.yml").write_text(yaml.safe_dump(alerts))
+    kept = {"TIDEMARK_SMTP_URL"} if alerts else set()
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name in kept or not name.startswith(("TIDEMARK_", "DAGSTER_"))
+    }
     environment |= {"TIDEMARK_HOME": str(home), "TIDEMARK_CONFIG": str(config)}
     command = [sys.executable, "-m", "orchestration.cli", "up", "--port", str(port)]
     up = subprocess.Popen(command, cwd=ROOT, env=environment)

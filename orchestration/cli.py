@@ -323,9 +323,13 @@ def comment(incident_id: int, text: str, as_json: bool) -> None:
 @as_json
 def silence(fingerprint: str, lasting: str, reason: str, as_json: bool) -> None:
     """Tell nothing for a while of what begins with FINGERPRINT: a rule's name, or more of it."""
+    from orchestration import settings
     from orchestration.alerts import incidents
     from orchestration.warehouse import database
 
+    known = settings.alerts().rules
+    if (rule := fingerprint.partition("|")[0]) not in known:
+        raise TidemarkError(f"There is no rule {rule} to silence: use one of {', '.join(sorted(known))}.")
     with database.connect(rows=True) as connection:
         made = incidents.silence(connection, fingerprint, _me(), _now(), _now() + _duration(lasting), reason)
         console.show(made, as_json, console.silence)

@@ -9,7 +9,7 @@ from functools import partial
 from orchestration import settings
 from orchestration.errors import TidemarkError
 from orchestration.ingest import loader, sources
-from orchestration.outbox import transports
+from orchestration.outbox import delivery, transports
 from orchestration.warehouse import database
 
 FREE_GIB = 2
@@ -25,6 +25,7 @@ def examine() -> list[dict]:
         "mail": _mail,
     }
     checks |= {f"source {name}": partial(loader.reach, name) for name in _standing()}
+    checks |= {f"channel {name}": partial(delivery.reach, name) for name in _channels()}
     results = []
     for name, check in checks.items():
         try:
@@ -39,6 +40,13 @@ def _standing() -> list[str]:
         return sources.standing()
     except TidemarkError:
         return []  # what is wrong with the configuration is said once
+
+
+def _channels() -> list[str]:
+    try:
+        return sorted(settings.alerts().channels)
+    except TidemarkError:
+        return []
 
 
 def _home() -> str:

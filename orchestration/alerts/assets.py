@@ -7,6 +7,7 @@ import dagster as dg
 from orchestration import settings
 from orchestration.alerts import lineage
 from orchestration.alerts.evaluation import evaluate
+from orchestration.errors import TidemarkError
 from orchestration.warehouse import database
 
 
@@ -24,6 +25,8 @@ def incidents(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     context.log.info(
         f"{done.opened} opened, {done.resolved} resolved, {done.notified} notified, {done.waiting} rules wait for data"
     )
+    if done.broken:  # what the others found is kept
+        raise TidemarkError(" ".join(done.broken))
     return dg.MaterializeResult(
         metadata={
             "opened": done.opened,

@@ -12,27 +12,38 @@ CHART_STEPS = 72
 NEAR = timedelta(hours=3)  # what happened so long before may be a cause
 TOP = 3
 
-# How each segment differs from the mean of the same hour of the four weeks before. Contributions to a sum are shares
-# of its change (Adtributor's explanatory power, Bhagwat et al., NSDI 2014); shares and latencies have none.
+# How each segment differs from the mean of the same hours or days of the four weeks before. Contributions to a sum are
+# shares of its change (Adtributor's explanatory power, Bhagwat et al., NSDI 2014); shares and latencies have none.
 _SEGMENTS = """
-with segments as (
-    select segment, hour, value::float8
-    from api.metric_hourly
-    where metric = %(metric)s and segment <> 'all'
-      and exists (
-          select from generate_series(0, 4) as weeks
-          where hour between %(first)s - weeks * interval '7 days' and %(last)s - weeks * interval '7 days'
-      )
+with spans as (
+    select weeks,
+        (%(first)s::timestamptz at time zone ops.timezone() - weeks * interval '7 days') at time zone ops.timezone()
+            as first,
+        (%(last)s::timestamptz at time zone ops.timezone() - weeks * interval '7 days') at time zone ops.timezone()
+            as last
+    from generate_series(0, 4) as weeks
+),
+
+published as (
+    select segment, weeks, value::float8
+    from spans
+    join ({points}) as points on points.at between spans.first and spans.last
+    where metric = %(metric)s
+),
+
+known as (
+    select nullif(count(distinct weeks) filter (where weeks > 0), 0) as weeks from published
 ),
 
 compared as (
     select
         segment,
-        coalesce(sum(value) filter (where hour >= %(first)s), 0) as value,
-        coalesce(sum(value) filter (where hour < %(first)s), 0) / %(weeks)s as usual,
-        avg(value) filter (where hour >= %(first)s) as mean,
-        avg(value) filter (where hour < %(first)s) as usual_mean
-    from segments
+        coalesce(sum(value) filter (where weeks = 0), 0) as value,
+        coalesce(sum(value) filter (where weeks > 0), 0) / (select weeks from known) as usual,
+        avg(value) filter (where weeks = 0) as mean,
+        avg(value) filter (where weeks > 0) as usual_mean
+    from published
+    where segment <> 'all'
     group by segment
 )
 
@@ -44,12 +55,6 @@ from (
     from compared
 ) as both_known
 where value is not null and usual is not null
-"""
-
-_WEEKS = """
-select count(distinct weeks) as weeks from generate_series(1, 4) as weeks
-where exists (select from api.metric_hourly where metric = %(metric)s
-              and hour between %(first)s - weeks * interval '7 days' and %(last)s - weeks * interval '7 days')
 """
 
 # Changes that people made, and other incidents.
@@ -87,7 +92,7 @@ def evidence(
         for row in series.chart(connection, rule, segment, last.at, CHART_STEPS)
     ]
     found = {"chart": chart, "contributions": []}
-    if rule.step == "hour" and segment == "all":
+    if rule.step != "minute" and segment == "all":  # minutes are kept for two days
         found["contributions"] = _contributions(connection, rule, metric, first.at, last.at)
     return found
 
@@ -102,11 +107,8 @@ def _contributions(
     connection: psycopg.Connection, rule: MetricRule, metric: dict, first: datetime, last: datetime
 ) -> list[dict]:
     adds_up = metric["adds_up"] in ("sum", "distinct")
-    span = {"metric": rule.metric, "first": first, "last": last}
-    weeks = connection.execute(_WEEKS, span).fetchone()["weeks"]
-    if not weeks:
-        return []
-    rows = connection.execute(_SEGMENTS, span | {"adds_up": adds_up, "weeks": weeks}).fetchall()
+    span = {"metric": rule.metric, "first": first, "last": last, "adds_up": adds_up, "ready": series.NEVER}
+    rows = connection.execute(_SEGMENTS.format(points=series.POINTS[rule.step]), span).fetchall()
     if metric["unit"] == "money":  # money of several currencies is not added up
         rows = [row for row in rows if not row["segment"].startswith("currency=")]
     return contributions(rows, adds_up)

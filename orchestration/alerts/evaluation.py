@@ -1,6 +1,6 @@
 """One evaluation of all rules: a transaction over incidents, marks and messages. Rules about data come first."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,8 +12,10 @@ from orchestration.alerts import causes, incidents, notifications, series, stand
 from orchestration.alerts.lineage import Lineage
 from orchestration.alerts.rules import breaches, check_metrics, covers, fingerprint, limits
 from orchestration.alerts.walk import Reading, State, Transition, walk
+from orchestration.errors import TidemarkError
 from orchestration.settings import (
     Alerts,
+    ChangeRule,
     MetricRule,
     ObjectiveRule,
     Rule,
@@ -23,28 +25,42 @@ from orchestration.settings import (
 )
 
 _LOCK = 7_461_003  # 7_461_001 is held by migrations, 7_461_002 by loads
+BROKEN = "rule"  # what an incident is about when its rule cannot be evaluated
 EXPLAINED = 25  # incidents of one evaluation whose causes are looked for: in a storm, more would only be late
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one evaluation did: incidents that opened and resolved, messages that were queued, rules that wait."""
+    """What one evaluation did: incidents that opened and resolved, messages that were queued, rules that wait.
+
+    `broken` says of each rule that could not be evaluated why.
+    """
 
     opened: int
     resolved: int
     notified: int
     waiting: int = 0
+    broken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Suspicion:
-    """A table that cannot be trusted: now, or over hours in which nothing of it came (of a source, or at all)."""
+    """A table that cannot be trusted: now, or over hours in which nothing of it came (of a source, or at all).
+
+    `staging` are the tables that the source has rows in, where that is known.
+    """
 
     relation: str
     is_open: bool
     begin: datetime
     end: datetime | None
     source: str | None
+    staging: frozenset[str] | None
+
+    def touches(self, rule: Rule, lineage: Lineage) -> bool:
+        """Whether a rule's figures may be wrong because of it."""
+        is_made_of_it = self.relation in lineage.depends(rule)
+        return is_made_of_it and (self.staging is None or bool(self.staging & lineage.feeds(rule)))
 
 
 class Round:
@@ -55,6 +71,7 @@ class Round:
         self.as_of = {grain: series.newest(connection, grain) for grain in series.STEP}
         self.metrics = series.catalogue(connection) if self.as_of["hour"] else {}
         self.tenant = tenant()
+        self.broken = {row["fingerprint"] for row in incidents.open_incidents(connection) if row["metric"] == BROKEN}
         self.opened: set[int] = set()
         self.resolved: set[int] = set()
 
@@ -72,8 +89,8 @@ class States:
         prefix = fingerprint(rule_name, "")
         rows = connection.execute(
             """select fingerprint, incident_id, is_settled and told_at is null as is_settled from ops.incidents
-               where rule = %s and status <> 'resolved'""",
-            [rule_name],
+               where rule = %s and status <> 'resolved' and metric <> %s""",
+            [rule_name, BROKEN],
         ).fetchall()
         self.open = {row["fingerprint"] for row in rows}
         self.settled = {row["fingerprint"]: row["incident_id"] for row in rows if row["is_settled"]}
@@ -107,38 +124,71 @@ def evaluate(connection: psycopg.Connection, config: Alerts, now: datetime, line
 
     Opens and resolves incidents, moves the marks, and queues what is to be told at `now`. What was evaluated before
     stays as it is, also where a step was restated since. A rule whose tables an open data incident names waits; steps
-    that a source left out are no evidence. Raises TidemarkError for a rule whose metric or view does not exist.
+    that a source left out are no evidence. A rule that cannot be evaluated (its metric or view does not exist) has an
+    incident that says so, and stops no other.
     """
     connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
+    # Whoever answers meanwhile waits, so that nothing is told of what was just taken care of.
+    connection.execute("select from ops.incidents where status <> 'resolved' order by incident_id for update")
     this = Round(connection, config, now, lineage)
-    if this.as_of["hour"]:
-        check_metrics(config, this.metrics)
     _close_unwatched(this)
+    broken = []
     for name, rule in config.rules.items():
         if rule.is_about_data:
-            follow(this, name, rule)
+            broken += _tried(this, name, rule)
     waiting = 0
     suspicions = _suspicions(connection)
     for name, rule in config.rules.items():
         if not rule.is_about_data:
-            touching = [one for one in suspicions if one.relation in lineage.depends(rule)]
+            touching = [one for one in suspicions if one.touches(rule, lineage)]
             if any(one.is_open for one in touching):
                 waiting += 1
             else:
-                follow(this, name, rule, partial(_is_evidence, connection, touching))
+                without = [one.source for one in suspicions if one.is_open and one.source and one not in touching]
+                broken += _tried(this, name, rule, partial(_is_evidence, connection, touching), without)
     notified = telling.tell(connection, config, now, this.opened)
-    return Evaluation(len(this.opened), len(this.resolved), notified, waiting)
+    return Evaluation(len(this.opened), len(this.resolved), notified, waiting, tuple(broken))
 
 
-def follow(this: Round, name: str, rule: Rule, is_evidence: Callable[[Reading], bool] = lambda _: True) -> None:
-    """Walk one rule over what it has not seen."""
+def _tried(this: Round, name: str, rule: Rule, *how) -> list[str]:
+    """Follow a rule, or open an incident that says why it cannot be followed, and return that."""
+    cause = fingerprint(name, BROKEN)
+    is_open = cause in this.broken
+    try:
+        with this.connection.transaction():
+            if this.metrics:
+                check_metrics(name, rule, this.metrics)
+            follow(this, name, rule, *how)
+    except (TidemarkError, psycopg.ProgrammingError) as error:
+        sentence = " ".join(str(error).split())
+        if not is_open:
+            finding = standing.Finding("all", None, f"The rule {name} cannot be evaluated: {sentence}")
+            this.opened.add(_open_standing(this, name, rule, cause, finding, BROKEN))
+        return [sentence]
+    if is_open:
+        this.resolved.add(incidents.end(this.connection, this.now, cause, this.hour))
+    return []
+
+
+def follow(
+    this: Round,
+    name: str,
+    rule: Rule,
+    is_evidence: Callable[[Reading], bool] = lambda _: True,
+    without: Sequence[str] = (),
+) -> None:
+    """Walk one rule over what it has not seen. It does not depend on the sources `without`, and waits for none."""
     states = States(this.connection, name)
     if isinstance(rule, StandingRule):
-        _follow_standing(this, states, name, rule)
+        follow_standing(this, states, name, rule)
     else:
         grain = "hour" if isinstance(rule, VolumeRule) else rule.step
-        if as_of := this.as_of[grain]:
-            for segment, readings in list(series.unread(this.connection, name, rule, as_of)):
+        as_of, ready = this.as_of[grain], series.NEVER
+        if without:
+            ready = series.ready(this.connection, list(without))
+            as_of = series.newest(this.connection, grain, ready)
+        if as_of:
+            for segment, readings in list(series.unread(this.connection, name, rule, as_of, ready)):
                 follow_series(this, states, name, rule, segment, readings, is_evidence)
     states.save()
 
@@ -190,6 +240,8 @@ def _open(
     lo, hi = limits(rule, first)
     known = this.metrics.get(metric, {})
     evidence = {"unit": _unit(rule, known), "description": known.get("description", ""), "step": _step(rule)}
+    if isinstance(rule, ChangeRule) and rule.over:
+        evidence["over"] = rule.over // timedelta(hours=1)
     if isinstance(rule, MetricRule) and len(this.opened) < EXPLAINED:
         evidence |= causes.evidence(this.connection, rule, segment, known, first, transition.last)
     columns = {
@@ -233,10 +285,15 @@ def _step(rule: Rule) -> str:
     return rule.step if isinstance(rule, MetricRule) else "hour"
 
 
-def _follow_standing(this: Round, states: States, name: str, rule: StandingRule) -> None:
-    """One incident for each thing that is wrong now, until it no longer is. This evaluation is a step."""
+def follow_standing(
+    this: Round, states: States, name: str, rule: StandingRule, then: datetime | None = None
+) -> set[str]:
+    """One incident for each thing that is wrong now, until it no longer is. This evaluation is a step.
+
+    Returns the segments of what is wrong. `then` is that of `standing.findings`.
+    """
     known = [cause.removeprefix(fingerprint(name, "")) for cause in states.open]
-    found = {one.segment: one for one in standing.findings(this.connection, name, rule, this.now, known)}
+    found = {one.segment: one for one in standing.findings(this.connection, name, rule, this.now, known, then)}
     at = max(this.hour, max((state.first.at for state in states.known.values() if state.first), default=this.hour))
     for segment in sorted(found.keys() | {cause.removeprefix(fingerprint(name, "")) for cause in states.known}):
         cause, finding = fingerprint(name, segment), found.get(segment)
@@ -244,21 +301,26 @@ def _follow_standing(this: Round, states: States, name: str, rule: StandingRule)
         transitions, after = walk([reading], states.of(cause), lambda one: one.value > 0, rule.consecutive, rule.clear)
         for transition in transitions:
             if transition.opens:
-                this.opened.add(_open_standing(this, name, rule, cause, finding))
+                this.opened.add(_open_standing(this, name, rule, cause, finding, rule.kind))
             else:
                 this.resolved.add(incidents.end(this.connection, this.now, cause, this.hour))
         states.keep(cause, at, after)
+    return set(found)
 
 
-def _open_standing(this: Round, name: str, rule: StandingRule, cause: str, finding: standing.Finding) -> int:
+def _open_standing(this: Round, name: str, rule: Rule, cause: str, finding: standing.Finding, metric: str) -> int:
+    evidence = {}
+    if finding.source:
+        evidence["staging"] = standing.fed(this.connection, finding.source, this.lineage.staging)
     columns = {
         "rule": name,
         "fingerprint": cause,
-        "metric": rule.kind,
+        "metric": metric,
         "segment": finding.segment,
         "severity": rule.severity,
         "owner": rule.owner,
         "relation": finding.relation if rule.is_about_data else None,
+        "evidence": evidence,
         "opened_hour": finding.since or this.hour,
         "value": finding.value,
         "detail": finding.sentence,
@@ -270,7 +332,9 @@ def _close_unwatched(this: Round) -> None:
     """Resolve the incidents that no rule watches any more: nothing else ever would."""
     for row in incidents.open_incidents(this.connection):
         rule = this.config.rules.get(row["rule"])
-        is_watched = isinstance(rule, MetricRule) and covers(rule, row["metric"], row["segment"])
+        is_watched = (isinstance(rule, MetricRule) and covers(rule, row["metric"], row["segment"])) or (
+            rule is not None and row["metric"] == BROKEN
+        )
         if not is_watched and not (
             isinstance(rule, StandingRule | VolumeRule) and row["metric"] == rule.kind and _is_of(rule, row)
         ):
@@ -286,7 +350,8 @@ def _is_of(rule: Rule, row: dict) -> bool:
 def _suspicions(connection: psycopg.Connection) -> list[Suspicion]:
     """What the incidents about data say, open or not, of the weeks that may still be walked over."""
     rows = connection.execute(
-        """select relation, status <> 'resolved' as is_open, opened_hour, resolved_hour, metric, segment
+        """select relation, status <> 'resolved' as is_open, opened_hour, resolved_hour, metric, segment,
+               evidence -> 'staging' as staging
            from ops.incidents
            where relation is not null and (status <> 'resolved' or metric = 'volume'
                or (metric = 'absence' and segment <> 'all sources'))"""
@@ -297,7 +362,8 @@ def _suspicions(connection: psycopg.Connection) -> list[Suspicion]:
             row["is_open"],
             row["opened_hour"],
             row["resolved_hour"],
-            row["segment"] if row["metric"] == "absence" else None,
+            row["segment"] if row["metric"] == "absence" and row["segment"] != "all sources" else None,
+            frozenset(row["staging"]) if row["staging"] is not None else None,
         )
         for row in rows
     ]

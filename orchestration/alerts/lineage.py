@@ -24,10 +24,18 @@ _LONG = {"minute": "api.metric_minutes", "hour": "api.metric_hourly", "day": "ap
 
 @dataclass(frozen=True)
 class Lineage:
-    """`relations`: by relation, all that it is made of, itself included. `metrics`: what each is first counted in."""
+    """`relations`: by relation, all that it is made of, itself included. `metrics`: what each is first counted in.
+
+    `entries`: by relation, the staging tables that it or what it is made of reads, but for what staging reads itself.
+    """
 
     relations: dict[str, frozenset[str]] = field(default_factory=dict)
     metrics: dict[str, frozenset[str]] = field(default_factory=dict)
+    entries: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def staging(self) -> list[str]:
+        return sorted(name for name in self.relations if name.startswith("staging."))
 
     def depends(self, rule: Rule) -> frozenset[str]:
         """The tables that must be right for a rule to mean anything."""
@@ -35,13 +43,25 @@ class Lineage:
             case RowsRule():
                 return self.relations.get(f"api.{rule.view}", frozenset())
             case MetricRule():
-                names = [rule.metric, rule.of] if isinstance(rule, ObjectiveRule) else [rule.metric]
                 reads = [_LONG[rule.step]]
                 reads += ["api.anomalies"] if isinstance(rule, AnomalyRule) else []
                 reads += ["api.forecasts"] if isinstance(rule, ForecastRule) else []
-                counted = frozenset().union(*(self.metrics.get(name, frozenset()) for name in names))
+                counted = self._counted(rule)
                 return frozenset().union(*(self._way(counted, relation) for relation in reads))
         return frozenset()
+
+    def feeds(self, rule: Rule) -> frozenset[str]:
+        """The staging tables whose rows a rule's figures come from: a source that has none in them cannot move it."""
+        match rule:
+            case RowsRule():
+                return self.entries.get(f"api.{rule.view}", frozenset())
+            case MetricRule():
+                return frozenset().union(*(self.entries.get(table, frozenset()) for table in self._counted(rule)))
+        return frozenset()
+
+    def _counted(self, rule: MetricRule) -> frozenset[str]:
+        names = [rule.metric, rule.of] if isinstance(rule, ObjectiveRule) else [rule.metric]
+        return frozenset().union(*(self.metrics.get(name, frozenset()) for name in names))
 
     def _way(self, counted: frozenset[str], relation: str) -> frozenset[str]:
         """What the counted tables are made of, and what is made of them on the way to a relation."""
@@ -93,8 +113,20 @@ def of_manifest(parsed: dict) -> Lineage:
         if model in names
     }
     known = {metric["name"]: metric for metric in parsed["metrics"].values()}
+    closures = _closures(parents)
+    entries = {
+        name: frozenset(
+            parent
+            for table in closure
+            if not table.startswith(("raw.", "staging."))
+            for parent in parents[table]
+            if parent.startswith("staging.")
+        )
+        for name, closure in closures.items()
+    }
     return Lineage(
-        relations=_closures(parents),
+        relations=closures,
+        entries=entries,
         metrics={name: frozenset(measured[one] for one in _measures(metric, known)) for name, metric in known.items()},
     )
 

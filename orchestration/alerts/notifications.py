@@ -5,11 +5,12 @@ from datetime import datetime
 from email.message import EmailMessage
 from html import escape
 
-from orchestration.alerts import links
+from orchestration.alerts import links, pictures
 from orchestration.settings import Rule, Tenant, settings, tenant
 
 _COLOURS = {"critical": "#b3261e", "warning": "#b26a00", "info": "#1f5fbf"}
 _OVER = "#2e7d32"
+_CHART = "chart@tidemark"
 LISTED = 20  # incidents that one message names; it counts the rest
 _PREFIX = {
     "opened": "",
@@ -40,7 +41,8 @@ def sentence(incident: dict, evidence: dict, steps: int, tenant: Tenant) -> str:
     step = evidence["step"]
     lasting = f"in the {step} from {since}" if steps == 1 else f"for {steps} {step}s, from {since}"
     value = quantity(incident["value"], evidence["unit"], _currency(incident, tenant))
-    return f"{_series(incident)} was {value}, {_comparison(incident, evidence['unit'], tenant)}, {lasting}."
+    was = f"averaged {value} an hour over {evidence['over']} hours" if evidence.get("over") else f"was {value}"
+    return f"{_series(incident)} {was}, {_comparison(incident, evidence['unit'], tenant)}, {lasting}."
 
 
 def mail(told: Notification) -> EmailMessage:
@@ -53,7 +55,10 @@ def mail(told: Notification) -> EmailMessage:
     is_over = all(row["status"] == "resolved" for row in told.rows)
     colour = _OVER if is_over else _COLOURS[severity]
     if len(told.rows) == 1:
-        _write(message, headline(told), _sentences(told), _facts(told, us), colour)
+        row = told.rows[0]
+        is_drawn = not is_over and row["evidence"].get("chart")
+        picture = pictures.chart(row, us) if is_drawn else None
+        _write(message, headline(told), _sentences(told), _facts(told, us), colour, picture)
     else:
         rows = [(f"[{row['severity']}]", _one(row, us)) for row in told.rows[:LISTED]]
         _write(message, headline(told), _summary(told), rows, colour)
@@ -238,8 +243,16 @@ def _facts(told: Notification, us: Tenant) -> list[tuple[str, str]]:
     return facts
 
 
-def _write(message: EmailMessage, title: str, sentences: list[str], facts: list[tuple[str, str]], colour: str) -> None:
-    """The body, as text and as HTML with everything in it escaped."""
+def _write(
+    message: EmailMessage,
+    title: str,
+    sentences: list[str],
+    facts: list[tuple[str, str]],
+    colour: str,
+    picture: bytes | None = None,
+) -> None:
+    """The body, as text and as HTML with everything in it escaped. What comes from data begins no line of its own."""
+    sentences, facts = [_line(one) for one in sentences], [(_line(name), _line(fact)) for name, fact in facts]
     width = max(len(name) for name, _ in facts) + 2
     message.set_content(
         "\n\n".join(sentences) + "\n\n" + "\n".join(f"{name:{width}}{fact}" for name, fact in facts) + "\n"
@@ -249,12 +262,16 @@ def _write(message: EmailMessage, title: str, sentences: list[str], facts: list[
         f'<tr><td style="padding:2px 16px 2px 0;color:#666">{escape(name)}</td><td>{_linked(fact)}</td></tr>'
         for name, fact in facts
     )
+    shown = f'<p><img src="cid:{_CHART}" alt="The course of the metric" width="640"></p>' if picture else ""
     message.add_alternative(
         f'<html><body style="font-family:sans-serif;color:#222"><div style="border-left:4px solid {colour};'
-        f'padding-left:12px"><h2 style="margin:0">{escape(title)}</h2>{paragraphs}<table>{rows}</table>'
+        f'padding-left:12px"><h2 style="margin:0">{escape(_line(title))}</h2>{paragraphs}{shown}<table>{rows}</table>'
         f"</div></body></html>",
         subtype="html",
     )
+    if picture:
+        html = message.get_body(["html"])
+        html.add_related(picture, "image", "png", cid=f"<{_CHART}>", filename="chart.png", disposition="inline")
 
 
 def _linked(fact: str) -> str:

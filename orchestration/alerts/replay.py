@@ -9,13 +9,13 @@ from pathlib import Path
 
 import psycopg
 
-from orchestration.alerts import series, telling
-from orchestration.alerts.evaluation import Round, States, follow_series
+from orchestration.alerts import series, standing, telling
+from orchestration.alerts.evaluation import Round, States, follow_series, follow_standing
 from orchestration.alerts.lineage import Lineage
 from orchestration.alerts.rules import limits
 from orchestration.alerts.walk import Reading
 from orchestration.errors import TidemarkError
-from orchestration.settings import Alerts, MetricRule, VolumeRule, settings, tenant
+from orchestration.settings import AbsenceRule, Alerts, GateRule, MetricRule, VolumeRule, settings, tenant
 
 PANELS = 6  # segments that a picture shows
 
@@ -53,48 +53,26 @@ class Replayed:
 
 
 def replay(connection: psycopg.Connection, config: Alerts, name: str, start: datetime, end: datetime) -> Replayed:
-    """Run a rule over the steps in [start, end). Raises TidemarkError for an unknown rule, or one about the present."""
+    """Run a rule over the steps in [start, end); of one about gates or sources, over what was so at those times.
+
+    Raises TidemarkError for an unknown rule, and for one about a present whose past nobody kept.
+    """
     rule = config.rules.get(name)
     if rule is None:
         raise TidemarkError(f"There is no rule {name}: use one of {', '.join(sorted(config.rules))}.")
-    if not isinstance(rule, MetricRule | VolumeRule):
+    if not isinstance(rule, MetricRule | VolumeRule | GateRule | AbsenceRule):
         raise TidemarkError(
-            f"The rule {name} is of kind {rule.kind}, which looks at the present: replay one over steps of a metric."
+            f"The rule {name} is of kind {rule.kind}, and of what it looks at only the present is known: "
+            "replay one about a metric, gates or sources."
         )
     if start >= end:
         raise TidemarkError("The end of a replay has to come after its beginning.")
-    grain = rule.step if isinstance(rule, MetricRule) else "hour"
-    step = series.STEP[grain]
     own = f"{name} (replay)"
     alone = config.model_copy(update={"rules": {own: rule}})
     with connection.transaction(force_rollback=True):
         this = Round(connection, alone, start, Lineage())
-        if this.as_of[grain] is None:
-            raise TidemarkError("Nothing was published to replay a rule over: run `./tidemark refresh`.")
-        last = min(this.as_of[grain], end - step)
-        readings = {
-            segment: [one for one in found if start <= one.at < end]
-            for segment, found in series.unread(connection, own, rule, last)
-        }
-        by_step: dict[datetime, list[tuple[str, Reading]]] = {}
-        for segment, found in readings.items():
-            for one in found:
-                by_step.setdefault(one.at, []).append((segment, one))
-        states = States(connection, own)
-        is_live = False
-        moment = start
-        while moment <= last:
-            this.as_of, this.now = dict.fromkeys(series.STEP, moment), moment + step
-            fresh: set[int] = set()
-            this.opened = fresh
-            for segment, one in by_step.get(moment, []):
-                follow_series(this, states, own, rule, segment, [one])
-            if fresh or is_live:
-                telling.tell(connection, alone, this.now, fresh, only=own)
-                is_live = connection.execute(
-                    "select exists (select from ops.incidents where rule = %s and not is_settled) as yes", [own]
-                ).fetchone()["yes"]
-            moment += step
+        run = _over_moments if isinstance(rule, GateRule | AbsenceRule) else _over_steps
+        readings = run(this, own, rule, start, end)
         incidents = connection.execute(
             "select * from ops.incidents where rule = %s order by opened_hour, incident_id", [own]
         ).fetchall()
@@ -106,6 +84,64 @@ def replay(connection: psycopg.Connection, config: Alerts, name: str, start: dat
             [own],
         ).fetchall()
     return Replayed(name, start, end, incidents, messages, readings)
+
+
+def _over_steps(
+    this: Round, own: str, rule: MetricRule | VolumeRule, start: datetime, end: datetime
+) -> dict[str, list[Reading]]:
+    grain = rule.step if isinstance(rule, MetricRule) else "hour"
+    step = series.STEP[grain]
+    if this.as_of[grain] is None:
+        raise TidemarkError("Nothing was published to replay a rule over: run `./tidemark refresh`.")
+    last = min(this.as_of[grain], end - step)
+    readings = {
+        segment: [one for one in found if start <= one.at < end]
+        for segment, found in series.unread(this.connection, own, rule, last)
+    }
+    by_step: dict[datetime, list[tuple[str, Reading]]] = {}
+    for segment, found in readings.items():
+        for one in found:
+            by_step.setdefault(one.at, []).append((segment, one))
+    states = States(this.connection, own)
+    moment, is_live = start, False
+    while moment <= last:
+        _set(this, moment, moment + step)
+        for segment, one in by_step.get(moment, []):
+            follow_series(this, states, own, rule, segment, [one])
+        is_live = _tell(this, own, is_live)
+        moment += step
+    return readings
+
+
+def _over_moments(
+    this: Round, own: str, rule: GateRule | AbsenceRule, start: datetime, end: datetime
+) -> dict[str, list[Reading]]:
+    wrong: dict[datetime, set[str]] = {}
+    is_live = False
+    for moment in standing.moments(this.connection, rule, start, end):
+        _set(this, moment, moment)
+        states = States(this.connection, own)
+        wrong[moment] = follow_standing(this, states, own, rule, then=moment)
+        states.save()
+        is_live = _tell(this, own, is_live)
+    segments = sorted(set().union(*wrong.values()))
+    return {
+        segment: [Reading(moment, float(segment in found)) for moment, found in wrong.items()] for segment in segments
+    }
+
+
+def _set(this: Round, as_of: datetime, now: datetime) -> None:
+    """Let it be `now`, with all published up to `as_of`."""
+    this.as_of, this.now, this.opened = dict.fromkeys(series.STEP, as_of), now, set()
+
+
+def _tell(this: Round, own: str, is_live: bool) -> bool:
+    """Tell what is to be told, if anything opened or is still going on, and say whether anything is after that."""
+    if not (this.opened or is_live):
+        return False
+    telling.tell(this.connection, this.config, this.now, this.opened, only=own)
+    query = "select exists (select from ops.incidents where rule = %s and not is_settled) as yes"
+    return this.connection.execute(query, [own]).fetchone()["yes"]
 
 
 def picture(replayed: Replayed, config: Alerts) -> Path:
@@ -135,7 +171,7 @@ def picture(replayed: Replayed, config: Alerts) -> Path:
                 axis.axvspan(
                     row["opened_hour"], row["resolved_hour"] or replayed.end, color="#b3261e", alpha=0.25, lw=0
                 )
-        axis.set_title(segment, loc="left", fontsize=9)
+        axis.set_title(segment, loc="left", fontsize=9, parse_math=False)
         axis.margins(x=0)
     ticks = [row["at"] for row in replayed.messages]
     axes[-1, 0].plot(ticks, [0] * len(ticks), "^", color="#222", markersize=5, clip_on=False,

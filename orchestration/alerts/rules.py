@@ -1,11 +1,12 @@
 """What a rule of `config/alerts.yml` means: which steps breach it and which series it covers. Nothing here does I/O."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
+from datetime import timedelta
+from math import sqrt
 
 from orchestration.alerts.walk import Reading
 from orchestration.errors import TidemarkError
 from orchestration.settings import (
-    Alerts,
     AnomalyRule,
     ChangeRule,
     Direction,
@@ -17,6 +18,9 @@ from orchestration.settings import (
     VolumeRule,
     place,
 )
+
+WEEKS = 4  # that a mean over hours is compared with
+DEVIATIONS = 3.0  # by which a count has to differ, so that it is not chance
 
 
 def breaches(rule: Rule, reading: Reading) -> bool:
@@ -31,18 +35,24 @@ def breaches(rule: Rule, reading: Reading) -> bool:
         return False
     match rule:
         case ChangeRule():
-            if max(reading.value, reading.expected) < rule.least:
+            if max(reading.value, reading.expected) < rule.least or (rule.over and _is_chance(rule.over, reading)):
                 return False
             rises = rule.rise is not None and _counts("up", reading) and effect(reading) >= rule.rise
             return rises or (rule.fall is not None and _counts("down", reading) and effect(reading) >= rule.fall)
-        case AnomalyRule():
-            return reading.is_anomaly and _counts(rule.direction, reading) and effect(reading) >= rule.min_effect
-        case ForecastRule():
+        case AnomalyRule() | ForecastRule():
             is_outside = not reading.lo <= reading.value <= reading.hi
             return is_outside and _counts(rule.direction, reading) and effect(reading) >= rule.min_effect
         case VolumeRule():
             return reading.value < rule.below * reading.expected
     raise TypeError(f"{type(rule).__name__} is not a rule over steps")
+
+
+def _is_chance(over: timedelta, reading: Reading) -> bool:
+    """Whether counts that are expected so differ so by chance. Their variance is their size (Poisson), and a quarter of
+    it more because the expectation is itself known from four weeks only."""
+    hours = over / timedelta(hours=1)
+    deviation = sqrt((1 + 1 / WEEKS) * max(reading.expected * hours, 1))
+    return abs(reading.value - reading.expected) * hours <= DEVIATIONS * deviation
 
 
 def _counts(direction: Direction, reading: Reading) -> bool:
@@ -84,13 +94,17 @@ def covers(rule: MetricRule, metric: str, segment: str) -> bool:
     return rule.metric == metric and rule.segment == segment
 
 
-def check_metrics(config: Alerts, known: Collection[str]) -> None:
-    """Raise TidemarkError, with file and line, for the first rule whose metric is not in the catalogue."""
-    for name, rule in config.rules.items():
-        for key in ("metric", "of"):
-            metric = getattr(rule, key, None)
-            if metric is not None and metric not in known:
-                raise TidemarkError(
-                    f"{place('alerts.yml', 'rules', name, key)} rules.{name}.{key}: there is no metric {metric!r}: "
-                    f"use one of {', '.join(sorted(known))}."
-                )
+def check_metrics(name: str, rule: Rule, known: Mapping[str, dict]) -> None:
+    """Raise TidemarkError, with file and line, when a rule's metric is not in the catalogue, or no count it needs."""
+    for key in ("metric", "of"):
+        metric = getattr(rule, key, None)
+        if metric is not None and metric not in known:
+            raise TidemarkError(
+                f"{place('alerts.yml', 'rules', name, key)} rules.{name}.{key}: there is no metric {metric!r}: "
+                f"use one of {', '.join(sorted(known))}."
+            )
+    if isinstance(rule, ChangeRule) and rule.over and known[rule.metric]["unit"] != "count":
+        raise TidemarkError(
+            f"{place('alerts.yml', 'rules', name, 'over')} rules.{name}.over: {rule.metric} is no count: "
+            "leave `over` out, or use kind: anomaly."
+        )

@@ -49,7 +49,7 @@ def alert_evaluation(context: dg.SensorEvaluationContext):
     with database.connect(rows=True) as connection:
         now = position(connection, has_minutes)
         every = PATIENCE if telling.is_due(connection, config, datetime.now(UTC)) else REST
-    if now == seen and moment < float(asked) + every:
+    if now == seen and 0 <= moment - float(asked) < every:  # a clock that was set back is a reason to look, too
         context.update_cursor(f"{seen}|{asked}")
         return dg.SkipReason(f"Nothing new since {now}.")
     if context.instance.get_runs_count(dg.RunsFilter(job_name=evaluate_alerts.name, statuses=_UNDER_WAY)):

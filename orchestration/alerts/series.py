@@ -22,12 +22,22 @@ from orchestration.settings import (
 
 STEP = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 
+# Whether a step is complete: final, or `ready` but for sources that a rule does not depend on.
+_IS_FINAL = {
+    "hour": """(is_final or (hour + interval '1 hour' <= %(ready)s::timestamptz
+                             and hour not in (select hour from ops.held_hours)))""",
+    "day": """(is_final or ((day + 1)::timestamp at time zone ops.timezone() <= %(ready)s::timestamptz
+                            and day not in (select ops.day_of(hour, ops.timezone()) from ops.held_hours)))""",
+}
+NEVER = "-infinity"
+
 # What is published at each grain: the beginning of the step, as a time.
-_POINTS = {
+POINTS = {
     "minute": "select metric, segment, minute as at, value, true as is_final from api.metric_minutes",
-    "hour": "select metric, segment, hour as at, value, is_final from api.metric_hourly",
-    "day": """select metric, segment, day::timestamp at time zone ops.timezone() as at, value, is_final
-              from api.metric_daily""",
+    "hour": f"select metric, segment, hour as at, value, {_IS_FINAL['hour']} as is_final from api.metric_hourly",
+    "day": f"""select metric, segment, day::timestamp at time zone ops.timezone() as at, value,
+                   {_IS_FINAL["day"]} as is_final
+               from api.metric_daily""",
 }
 
 # The steps from one to another. An hour has a name of its own where zones shift by less than an hour, a day is one of
@@ -94,6 +104,43 @@ where points.value is not null or filling.is_zero
 order by ahead.segment, ahead.at
 """
 
+# The mean of some hours that end with each step, beside the median of those of the four weeks before. Weeks have 168
+# hours here: for a month after the clocks change, it compares with an hour beside.
+_CHANGE_OVER = """
+, filled as (
+    select series.segment, series.walked_to, grid.at, coalesce(points.value, 0) as value,
+        coalesce(points.is_final, true) as is_final
+    from series
+    cross join lateral generate_series(
+        greatest(series.first_at, series.walked_to - interval '30 days'),
+        %(as_of)s, interval '1 hour'
+    ) as grid (at)
+    left join points on points.segment = series.segment and points.at = grid.at
+),
+
+means as (
+    select segment, walked_to, at, is_final,
+        case when count(*) over before = %(hours)s then avg(value) over before end as mean
+    from filled
+    window before as (partition by segment order by at range between %(before)s::interval preceding and current row)
+),
+
+beside as (
+    select means.*,
+        array[lag(mean, 168) over past, lag(mean, 336) over past, lag(mean, 504) over past, lag(mean, 672) over past]
+            as weeks
+    from means
+    window past as (partition by segment order by at)
+)
+
+select segment, at, mean as value, is_final,
+    (select case when count(week) >= 2 then percentile_cont(0.5) within group (order by week) end
+     from unnest(weeks) as week) as expected
+from beside
+where mean is not null and (walked_to is null or at > walked_to)
+order by segment, at
+"""
+
 # The bad and all there were, over the two windows that end with each step. Both have to burn, so the lesser counts.
 _OBJECTIVE = """
 with points as (
@@ -131,7 +178,7 @@ _ANOMALY = """
 with scored as (
     select
         case when series_id = %(metric)s then 'all' else substr(series_id, length(%(metric)s) + 2) end as segment,
-        ds as at, value, expected, lo, hi, is_anomaly
+        ds as at, value, expected, lo, hi
     from api.anomalies
     where (series_id = %(metric)s or starts_with(series_id, %(metric)s || '|')) and ds <= %(as_of)s
 )
@@ -198,18 +245,39 @@ order by judged.at
 
 _NEWEST = {
     "minute": ("api.windows", "select max(as_of) - interval '1 minute' as newest from api.windows"),
-    "hour": ("api.metric_hourly", "select max(hour) as newest from api.metric_hourly where is_final"),
+    "hour": ("api.metric_hourly", f"select max(hour) as newest from api.metric_hourly where {_IS_FINAL['hour']}"),
     "day": (
         "api.metric_daily",
-        """select max(day)::timestamp at time zone ops.timezone() as newest from api.metric_daily where is_final""",
+        f"""select max(day)::timestamp at time zone ops.timezone() as newest from api.metric_daily
+            where {_IS_FINAL["day"]}""",
     ),
 }
 
+# As `ops.final_before`, of what was published and without some of the sources.
+_READY = """
+with newest as (
+    select source, max(newest_at) as newest_at from raw.loads
+    where newest_at is not null and not source = any(%(without)s)
+      and load_id <= (select load_id from ops.tidemarks where table_name = 'views.metric_hourly')
+    group by source
+)
 
-def newest(connection: psycopg.Connection, grain: str) -> datetime | None:
+select min(newest_at - coalesce(allowed_lateness, interval '1 hour')) as ready
+from newest
+left join ops.sources using (source)
+where newest_at > (select max(newest_at) from newest) - interval '7 days'
+"""
+
+
+def newest(connection: psycopg.Connection, grain: str, ready: datetime | str = NEVER) -> datetime | None:
     """The newest complete step: the "now" of event time. None before anything was published."""
     relation, query = _NEWEST[grain]
-    return connection.execute(query).fetchone()["newest"] if exists(connection, relation) else None
+    return connection.execute(query, {"ready": ready}).fetchone()["newest"] if exists(connection, relation) else None
+
+
+def ready(connection: psycopg.Connection, without: list[str]) -> datetime | str:
+    """The time up to which all sources but some have brought what they had to."""
+    return connection.execute(_READY, {"without": without}).fetchone()["ready"] or NEVER
 
 
 def catalogue(connection: psycopg.Connection) -> dict[str, dict]:
@@ -219,17 +287,21 @@ def catalogue(connection: psycopg.Connection) -> dict[str, dict]:
 
 
 def unread(
-    connection: psycopg.Connection, rule_name: str, rule: MetricRule | VolumeRule, as_of: datetime
+    connection: psycopg.Connection,
+    rule_name: str,
+    rule: MetricRule | VolumeRule,
+    as_of: datetime,
+    ready: datetime | str = NEVER,
 ) -> Iterator[tuple[str, list[Reading]]]:
-    """Each segment of a rule with its final steps after the rule's mark, oldest first.
+    """Each segment of a rule with its complete steps after the rule's mark, oldest first.
 
-    A series ends before its first step that is not final, so that none is passed over.
+    A series ends before its first step that is not complete, so that none is passed over.
     """
     query, parameters = _query(rule)
     if query is None or not all(exists(connection, relation) for relation in _relations(rule)):
         return
     prefix = fingerprint(rule_name, "volume" if isinstance(rule, VolumeRule) else rule.metric, "")
-    rows = connection.execute(query, parameters | {"prefix": prefix, "as_of": as_of})
+    rows = connection.execute(query, parameters | {"prefix": prefix, "as_of": as_of, "ready": ready})
     for segment, steps in groupby(rows, key=itemgetter("segment")):
         final = takewhile(itemgetter("is_final"), steps)
         yield (
@@ -241,9 +313,15 @@ def unread(
 def chart(connection: psycopg.Connection, rule: MetricRule, segment: str, until: datetime, steps: int) -> list[dict]:
     """The `steps` values of a series that end with a step: at and value, oldest first."""
     return connection.execute(
-        f"""select at, value::float8 from ({_POINTS[rule.step]}) as published
-            where metric = %s and segment = %s and at <= %s and at > %s order by at""",
-        [rule.metric, segment, until, until - steps * STEP[rule.step]],
+        f"""select at, value::float8 from ({POINTS[rule.step]}) as published
+            where metric = %(metric)s and segment = %(segment)s and at <= %(until)s and at > %(since)s order by at""",
+        {
+            "metric": rule.metric,
+            "segment": segment,
+            "until": until,
+            "since": until - steps * STEP[rule.step],
+            "ready": NEVER,
+        },
     ).fetchall()
 
 
@@ -253,7 +331,7 @@ def _query(rule: Rule) -> tuple[str | None, dict]:
     is_pattern = rule.segment.endswith("=*")
     words = {
         "segment": "starts_with(segment, %(segment)s)" if is_pattern else "segment = %(segment)s",
-        "points": _POINTS[rule.step],
+        "points": POINTS[rule.step],
         "grid": _GRID[rule.step].format(
             begin=f"coalesce(series.walked_to + interval '1 {rule.step}', series.first_at)",
             end="%(as_of)s::timestamptz",
@@ -263,6 +341,12 @@ def _query(rule: Rule) -> tuple[str | None, dict]:
     match rule:
         case ThresholdRule():
             return (_VALUES + _THRESHOLD).format(**words), parameters
+        case ChangeRule(over=timedelta()):
+            hours = rule.over // STEP["hour"]
+            return (_VALUES + _CHANGE_OVER).format(**words), parameters | {
+                "hours": hours,
+                "before": rule.over - STEP["hour"],
+            }
         case ChangeRule():
             lag = timedelta(days=7) if rule.against == "same_weekday" else STEP[rule.step]
             return (_VALUES + _CHANGE).format(**words), parameters | {"lag": lag}

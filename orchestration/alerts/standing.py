@@ -15,7 +15,7 @@ from orchestration.settings import AbsenceRule, FreshnessRule, GateRule, RowsRul
 class Finding:
     """Something that is wrong. `since` is the hour of event time in which it began, where there is one.
 
-    `relation` is the table that cannot be trusted, if it is about one.
+    `relation` is the table that cannot be trusted, if it is about one, and `source` the one whose rows in it are meant.
     """
 
     segment: str
@@ -23,11 +23,35 @@ class Finding:
     sentence: str
     relation: str | None = None
     value: float | None = None
+    source: str | None = None
 
 
-_GATE = """
-select table_name as segment, coalesce(sentence, 'Its gate failed without naming an expectation.') as sentence
-from ops.held_tables
+_FAILED = "'Its gate failed without naming an expectation.'"
+_GATE = f"select table_name as segment, coalesce(sentence, {_FAILED}) as sentence from ops.held_tables"
+_GATE_THEN = f"""
+select table_name as segment, coalesce(
+    (select table_name || ': ' || string_agg(result ->> 'says', '; ')
+     from jsonb_array_elements(results) as result
+     where result ->> 'severity' = 'error' and not (result ->> 'success')::boolean), {_FAILED}) as sentence
+from (
+    select distinct on (table_name) table_name, status, results from ops.gate_results
+    where evaluated_at <= %(then)s
+    order by table_name, gate_result_id desc
+) as newest
+where status = 'failed'
+"""
+
+# When something may have changed that a rule looks at; else it is looked at every hour.
+_MOMENTS = """
+select at from (
+    select evaluated_at as at from ops.gate_results where %(is_gate)s
+    union
+    select committed_at from raw.loads where not %(is_gate)s
+    union
+    select generate_series(%(start)s::timestamptz, %(end)s::timestamptz, interval '1 hour')
+) as moments
+where at >= %(start)s and at < %(end)s
+order by at
 """
 
 _SCHEMA = """
@@ -55,7 +79,9 @@ where marks.table_name = %(table)s and waiting.committed_at < %(now)s - %(within
 # brings the past; one that fell behind while it was watched stays late until it is back.
 _LATE = """
 with sources as (
-    select source, max(newest_at) as newest_at from raw.loads where newest_at is not null group by source
+    select source, max(newest_at) as newest_at from raw.loads
+    where newest_at is not null and committed_at <= coalesce(%(then)s, 'infinity'::timestamptz)
+    group by source
 )
 
 select source, ops.hour_of(newest_at, ops.timezone()) as since, newest_at,
@@ -67,22 +93,46 @@ where %(source)s in ('*', source)
 order by source
 """
 
-_SILENT = "select max(committed_at) as committed_at, max(newest_at) as newest_at from raw.loads"
+# The newest events of each type of a source: what they are is what it sends.
+_SAMPLE = """
+select array_agg(event_id) as ids, array_agg(distinct occurred_at) as times
+from (select source, event_type, max(last_at) as last_at from raw.fields where source = %s group by 1, 2) as types
+cross join lateral (
+    select event_id, occurred_at from raw.events
+    where events.source = types.source and events.event_type = types.event_type
+      and occurred_at between types.last_at - interval '1 hour' and types.last_at
+    order by occurred_at desc limit 3
+) as newest
+"""
+
+_SILENT = """
+select max(committed_at) as committed_at from raw.loads
+where committed_at <= coalesce(%(then)s, 'infinity'::timestamptz)
+"""
 
 
 def findings(
-    connection: psycopg.Connection, name: str, rule: StandingRule, now: datetime, known: list[str]
+    connection: psycopg.Connection,
+    name: str,
+    rule: StandingRule,
+    now: datetime,
+    known: list[str],
+    then: datetime | None = None,
 ) -> list[Finding]:
-    """What a rule finds wrong at `now`. `known` are the segments of its open incidents."""
+    """What a rule finds wrong at `now`. `known` are the segments of its open incidents.
+
+    With `then`, a rule of kind gate or absence is told what stood in the warehouse at that time.
+    """
     match rule:
         case GateRule():
-            return [Finding(row["segment"], None, row["sentence"], row["segment"]) for row in connection.execute(_GATE)]
+            rows = connection.execute(_GATE_THEN if then else _GATE, {"then": then})
+            return [Finding(row["segment"], None, row["sentence"], row["segment"]) for row in rows]
         case SchemaRule():
             return [Finding(row["segment"], row["since"], row["sentence"]) for row in connection.execute(_SCHEMA)]
         case FreshnessRule():
             return _late_table(connection, rule, now)
         case AbsenceRule():
-            return _absent(connection, rule, now, known)
+            return _absent(connection, rule, now, known, then)
         case RowsRule():
             return _rows(connection, name, rule)
     raise TypeError(f"{type(rule).__name__} is not a rule about the present")
@@ -99,14 +149,22 @@ def _late_table(connection: psycopg.Connection, rule: FreshnessRule, now: dateti
     return [Finding(rule.table, None, sentence, rule.table)]
 
 
-def _absent(connection: psycopg.Connection, rule: AbsenceRule, now: datetime, known: list[str]) -> list[Finding]:
-    newest = connection.execute(_SILENT).fetchone()
+def moments(connection: psycopg.Connection, rule: StandingRule, start: datetime, end: datetime) -> list[datetime]:
+    """When a rule of kind gate or absence would have been evaluated in [start, end)."""
+    span = {"is_gate": isinstance(rule, GateRule), "start": start, "end": end}
+    return [row["at"] for row in connection.execute(_MOMENTS, span)]
+
+
+def _absent(
+    connection: psycopg.Connection, rule: AbsenceRule, now: datetime, known: list[str], then: datetime | None
+) -> list[Finding]:
+    newest = connection.execute(_SILENT, {"then": then}).fetchone()
     if newest["committed_at"] is None:
         return []
     if rule.source == "*" and newest["committed_at"] < now - rule.silent:
         sentence = f"Nothing was loaded of any source since {newest['committed_at']:%Y-%m-%d %H:%M} UTC."
         return [Finding("all sources", None, sentence, "raw.events")]
-    rows = connection.execute(_LATE, {"source": rule.source, "late": rule.late, "known": known})
+    rows = connection.execute(_LATE, {"source": rule.source, "late": rule.late, "known": known, "then": then})
     return [
         Finding(
             row["source"],
@@ -114,8 +172,25 @@ def _absent(connection: psycopg.Connection, rule: AbsenceRule, now: datetime, kn
             f"The newest event of {row['source']} is of {row['newest_at']:%Y-%m-%d %H:%M} UTC, "
             f"{row['behind']} behind the newest of all.",
             "raw.events",
+            source=row["source"],
         )
         for row in rows
+    ]
+
+
+def fed(connection: psycopg.Connection, source: str, staging: list[str]) -> list[str] | None:
+    """The staging tables in which the newest events of each type of a source stand; None where none is known."""
+    newest = connection.execute(_SAMPLE, [source]).fetchone()
+    if newest["ids"] is None:
+        return None
+    holds = sql.SQL("select exists (select from {} where source = %s and event_id = any(%s) and occurred_at = any(%s))")
+    return [
+        relation
+        for relation in staging
+        if series.exists(connection, relation)
+        and connection.execute(
+            holds.format(sql.Identifier(*relation.split("."))), [source, newest["ids"], newest["times"]]
+        ).fetchone()["exists"]
     ]
 
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from orchestration.alerts import incidents, notifications
-from orchestration.settings import Alerts, Rule, tenant
+from orchestration.settings import Alerts, QuietHours, Rule, tenant
 from orchestration.warehouse import outbox
 
 SEVERITIES = ("critical", "warning", "info")
@@ -67,7 +67,7 @@ def tell(
     for receiver, own in groupby(sorted(items, key=lambda item: item.receiver), key=lambda item: item.receiver):
         bundles, rest = _fitting(connection, config, receiver, list(own), now)
         for bundle in bundles:
-            _queue(connection, receiver, bundle, now)
+            _queue(connection, config, receiver, bundle, now)
         sent += len(bundles)
         held |= {item.row["incident_id"] for item in rest}
     _settle(connection, [row for row, _ in speakable], held)
@@ -105,13 +105,27 @@ def _speakable(
 
 def is_quiet(config: Alerts, row: dict, rule: Rule | None, now: datetime) -> bool:
     """Whether nothing is said of an incident at this time of day. What is critical is always said."""
-    quiet = config.quiet_hours if rule is None or rule.quiet_hours is None else rule.quiet_hours
-    if row["severity"] == "critical" or quiet in (None, "none"):
+    quiet = _quiet_hours(config, row, rule)
+    if quiet is None:
         return False
     clock = now.astimezone(ZoneInfo(quiet.timezone) if quiet.timezone else tenant().zone).time()
     if quiet.start <= quiet.end:
         return quiet.start <= clock < quiet.end
     return clock >= quiet.start or clock < quiet.end
+
+
+def _quiet_hours(config: Alerts, row: dict, rule: Rule | None) -> QuietHours | None:
+    quiet = config.quiet_hours if rule is None or rule.quiet_hours is None else rule.quiet_hours
+    return None if row["severity"] == "critical" or quiet == "none" else quiet
+
+
+def _spans(config: Alerts, items: list[Item]) -> list[dict]:
+    """The quiet hours in which a message waits: those of all that it tells of, unless something overrides them."""
+    quiet = [_quiet_hours(config, item.row, item.rule) for item in items]
+    if None in quiet:
+        return []
+    spans = {(str(one.start), str(one.end), one.timezone or tenant().timezone) for one in quiet}
+    return [dict(zip(("from", "to", "timezone"), span, strict=True)) for span in sorted(spans)]
 
 
 def _sleeps(row: dict, now: datetime) -> bool:
@@ -222,7 +236,7 @@ def _fitting(
     return bundles, []
 
 
-def _queue(connection: psycopg.Connection, receiver: str, items: list[Item], now: datetime) -> None:
+def _queue(connection: psycopg.Connection, config: Alerts, receiver: str, items: list[Item], now: datetime) -> None:
     """One message about one or more incidents, and what it told of each."""
     what = sorted((item.row["incident_id"], item.row["openings"], item.event, item.step) for item in items)
     marks = [f"{item.row['fingerprint']} {item.row['opened_hour']}" for item in items]
@@ -239,6 +253,7 @@ def _queue(connection: psycopg.Connection, receiver: str, items: list[Item], now
         receiver=receiver,
         now=now,
     )
+    quiet = _spans(config, items)
     if receiver.startswith(_CHANNEL):
         open_in_thread = _open_in_thread(connection, thread, items)
         message_id = outbox.enqueue_payload(
@@ -248,11 +263,11 @@ def _queue(connection: psycopg.Connection, receiver: str, items: list[Item], now
             topic=topic,
             key=key,
             after=thread,
+            quiet_hours=quiet,
         )
     else:
-        outbox.enqueue(
-            connection, notifications.mail(notification), topic=topic, key=key, reply_to=thread, after=thread
-        )
+        mail = notifications.mail(notification)
+        outbox.enqueue(connection, mail, topic=topic, key=key, reply_to=thread, after=thread, quiet_hours=quiet)
         message_id = outbox.message_id(key, receiver)
     with connection.cursor() as cursor:
         cursor.executemany(

@@ -7,14 +7,13 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Reading:
-    """A step of a series, which begins `at`. `expected`, `lo`, `hi` and `is_anomaly` are known where it was judged."""
+    """A step of a series, which begins `at`. `expected`, `lo` and `hi` are known where it was judged."""
 
     at: datetime
     value: float
     expected: float | None = None
     lo: float | None = None
     hi: float | None = None
-    is_anomaly: bool = False
 
 
 @dataclass(frozen=True)

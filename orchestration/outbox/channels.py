@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import charset
 from hashlib import sha256
+from itertools import accumulate
 
 from orchestration.outbox.http import Request, post
 from orchestration.outbox.transports import Deferred, Message, Transport
@@ -110,7 +111,7 @@ def _slack(config: SlackChannel) -> Callable[[Message], Request]:
             causes = "".join(f"\n    {slack_text(cause)}" for cause in one["causes"])
             answer = "" if one["status"] == "resolved" else f" <{one['answer_url']}|Answer>"
             lines.append(f"• {slack_text(one['headline'])}{answer}{causes}")
-        text = "\n".join(lines)[:3000]
+        text = "\n".join(_fitting(lines))
         body = {
             "text": slack_text(payload["message"]),
             "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": text}}],
@@ -118,6 +119,11 @@ def _slack(config: SlackChannel) -> Callable[[Message], Request]:
         return Request(url, json.dumps(body).encode(), {}, config.allow_private)
 
     return word
+
+
+def _fitting(lines: list[str]) -> list[str]:
+    """As many lines as Slack takes, none of them cut in a link or an escape."""
+    return [line for line, end in zip(lines, accumulate(len(line) + 1 for line in lines), strict=True) if end <= 3000]
 
 
 def slack_text(text: str) -> str:

@@ -1,33 +1,38 @@
 """Sends the messages of `ops.outbox` that are due, and writes down there what became of them.
 
 At least once: a process that dies between sending and writing leaves its message due, and it goes out again with the
-same Message-ID. When a message is tried again stands in the table, so that it outlives a restart.
+same Message-ID. Channels take turns, so that this is one message and not one of each; who takes long loses the turn.
+When a message is tried again stands in the table, so that it outlives a restart.
 """
 
 import random
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from threading import Lock
 
 import psycopg
 
 from orchestration.errors import TidemarkError
-from orchestration.outbox import channels
+from orchestration.outbox import channels, http
 from orchestration.outbox.transports import (
     Deferred,
     Gone,
     Message,
     Refused,
     Transport,
+    Undelivered,
     Unreachable,
     transport,
 )
-from orchestration.settings import Channel, alerts, settings
+from orchestration.settings import AppriseChannel, Channel, alerts, filled, settings
 from orchestration.warehouse import database
 
 ATTEMPTS = 16  # with these delays, a message is given up after a day and a half
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=30), timedelta(hours=6)
+TURN_SECONDS = 0.5  # how long a channel waits for another one that is sending: a slow receiver delays no other
 MAIL = "mail"
 
 
@@ -44,7 +49,7 @@ class Delivered:
 def deliver(limit: int = 200) -> Delivered:
     """Send up to `limit` due messages over each channel, the longest due first, each in a transaction of its own.
 
-    Channels don't wait for each other. Several deliveries may run side by side: none takes a message that another one
+    No channel waits long for another. Several deliveries may run side by side: none takes a message that another one
     holds. Where a server cannot be reached, the rest of its channel stays due. Raises TidemarkError when
     `TIDEMARK_SMTP_URL` is not a URL, or a channel lacks a secret.
     """
@@ -56,9 +61,9 @@ def deliver(limit: int = 200) -> Delivered:
                 f"select distinct channel from ops.outbox where {_DUE} order by channel"
             ).fetchall()
         ]
-    known = alerts().channels if set(due) - {MAIL} else {}
+    known, turn = alerts().channels if set(due) - {MAIL} else {}, Lock()
     with ThreadPoolExecutor(max(len(due), 1)) as pool:
-        done = list(pool.map(lambda name: _deliver_over(name, known.get(name), limit), due))
+        done = list(pool.map(lambda name: _deliver_over(name, known.get(name), limit, turn), due))
     return Delivered(
         sent=sum(one.sent for one in done),
         retried=sum(one.retried for one in done),
@@ -67,7 +72,7 @@ def deliver(limit: int = 200) -> Delivered:
     )
 
 
-def _deliver_over(name: str, config: Channel | None, limit: int) -> Delivered:
+def _deliver_over(name: str, config: Channel | None, limit: int, turn: Lock) -> Delivered:
     counts = {"sent": 0, "retried": 0, "dead": 0}
     stopped = None
     with database.connect(rows=True, autocommit=True) as connection:
@@ -76,7 +81,7 @@ def _deliver_over(name: str, config: Channel | None, limit: int) -> Delivered:
         opened = transport(settings().smtp_url, settings().directory("outbox")) if name == MAIL else _opened(config)
         with closing(opened) as channel:
             while sum(counts.values()) < limit and not stopped:
-                with connection.transaction():
+                with _taken(turn), connection.transaction():
                     row = _next_due(connection, name)
                     if row is None:
                         break
@@ -91,11 +96,42 @@ def _deliver_over(name: str, config: Channel | None, limit: int) -> Delivered:
     return Delivered(**counts, stopped=stopped)
 
 
+@contextmanager
+def _taken(turn: Lock) -> Iterator[None]:
+    """The turn to send, or none after `TURN_SECONDS`: then the one who has it is waiting for a receiver."""
+    is_mine = turn.acquire(timeout=TURN_SECONDS)
+    try:
+        yield
+    finally:
+        if is_mine:
+            turn.release()
+
+
 def _opened(config: Channel) -> Transport:
     try:
         return channels.channel(config)
     except ValueError as error:  # of a signing secret
         raise TidemarkError(f"A secret of config/alerts.yml cannot sign ({error}): it has to be base64.") from error
+
+
+def reach(name: str) -> str:
+    """Whether a message could go out over a channel, as far as can be said without sending one.
+
+    Raises TidemarkError where a secret is missing or cannot sign, where its address is none that may be posted to, and
+    where its receiver said that it wants nothing any more.
+    """
+    config = alerts().channels[name]
+    _opened(config).close()
+    with database.connect(rows=True) as connection:
+        if reason := _closed(connection, name, config):
+            raise TidemarkError(f"The channel {name} is stopped ({reason}): change its entry in config/alerts.yml.")
+    if isinstance(config, AppriseChannel):
+        return "its secrets are set"
+    try:
+        host = http.check(filled(config.url, "alerts.yml"), config.allow_private)
+    except Undelivered as error:
+        raise TidemarkError(f"The channel {name} leads nowhere ({error}): correct it in config/alerts.yml.") from error
+    return f"its secrets are set, {host} is found"
 
 
 def is_due(connection: psycopg.Connection) -> bool:
@@ -121,7 +157,7 @@ class _Fate:
 
 
 # What may be sent now. What answers another message waits until that one was delivered.
-_DUE = """status = 'pending' and next_attempt_at <= now() and (
+_DUE = """status = 'pending' and next_attempt_at <= now() and not ops.is_quiet(quiet_hours, now()) and (
     after is null
     or exists (select from ops.outbox as before where before.message_id = outbox.after and before.status = 'sent')
 )"""

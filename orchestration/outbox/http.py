@@ -2,17 +2,23 @@
 
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from urllib.parse import urlsplit
+from threading import Timer
+from urllib.parse import SplitResult, urlsplit
 
 import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from orchestration.outbox.transports import Deferred, Gone, Refused, Unreachable
 
 CONNECT_SECONDS, READ_SECONDS = 5, 10
+WHOLE_SECONDS = 20  # of connecting and reading: who sends a byte now and then is not waited for either
 LEAST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(days=1)
 _NAT64 = IPv6Network("64:ff9b::/96")
 
@@ -34,35 +40,62 @@ def post(request: Request) -> str:
     was judged. Raises Gone for 410; Refused for what no repeat can mend (400, 413, 422); Unreachable for 429 and when
     there is no answer in time; Deferred for anything else that is not a success, redirects among it.
     """
-    parts = urlsplit(request.url)
-    host = parts.hostname or ""
-    if parts.scheme not in ("https", "http") or not host:
-        raise Deferred("Its address is not a URL that begins with https://.")
-    if parts.scheme == "http" and not request.allow_private:
-        raise Deferred(f"{host}: plain http is not allowed without allow_private: use https://.")
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    address = _resolve(host, port, request.allow_private)
-    options = {"port": port, "timeout": urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)}
+    parts, host, port, address = _judged(request.url, request.allow_private)
     if parts.scheme == "https":
-        secure = ssl.create_default_context()
-        pool = urllib3.HTTPSConnectionPool(
-            str(address), server_hostname=host, assert_hostname=host, ssl_context=secure, **options
-        )
+        connection = HTTPSConnection(
+            str(address), port, timeout=CONNECT_SECONDS, server_hostname=host, assert_hostname=host,
+            ssl_context=ssl.create_default_context(),
+        )  # fmt: skip
     else:
-        pool = urllib3.HTTPConnectionPool(str(address), **options)
+        connection = HTTPConnection(str(address), port, timeout=CONNECT_SECONDS)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {"Content-Type": "application/json", "User-Agent": "Tidemark", "Host": parts.netloc.rpartition("@")[2]}
     try:
-        with pool:
-            answer = pool.urlopen(
-                "POST", path, request.body, headers | request.headers, retries=False, redirect=False,
-                preload_content=False,
-            )  # fmt: skip
+        with closing(connection), _bounded(connection):
+            connection.connect()
+            connection.timeout = READ_SECONDS
+            connection.request("POST", path, request.body, headers | request.headers, preload_content=False)
+            answer = connection.getresponse()
             text = answer.read(300).decode(errors="replace")
-            answer.close()
-    except (urllib3.exceptions.HTTPError, OSError) as error:
+    except (urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
         raise Unreachable(f"{host}: {_reason(error)}") from error
     return _judge(host, answer.status, answer.headers, " ".join(text.split()))
+
+
+def check(url: str, allow_private: bool) -> str:
+    """The host of an address that may be posted to. Raises Undelivered where it may not be, or is not found."""
+    return _judged(url, allow_private)[1]
+
+
+def _judged(url: str, allow_private: bool) -> tuple[SplitResult, str, int, IPv4Address | IPv6Address]:
+    """The parts of an address, its host and port, and what that host is found to be now."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:  # it may hold a secret, so that it is not repeated
+        raise Deferred("Its address is not a URL.") from error
+    if parts.scheme not in ("https", "http") or not host:
+        raise Deferred("Its address is not a URL that begins with https://.")
+    if parts.scheme == "http" and not allow_private:
+        raise Deferred(f"{host}: plain http is not allowed without allow_private: use https://.")
+    return parts, host, port, _resolve(host, port, allow_private)
+
+
+@contextmanager
+def _bounded(connection: HTTPConnection) -> Iterator[None]:
+    """End a conversation that takes longer than `WHOLE_SECONDS`: a time-out counts from each byte anew."""
+
+    def hang_up() -> None:
+        with suppress(OSError):
+            if connection.sock:
+                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+
+    timer = Timer(WHOLE_SECONDS, hang_up)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _judge(host: str, status: int, headers, text: str) -> str:

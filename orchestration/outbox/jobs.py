@@ -21,8 +21,12 @@ def send_due_messages(context: dg.OpExecutionContext, config: Delivery) -> None:
     context.add_output_metadata({"sent": done.sent, "retried": done.retried, "dead": done.dead})
 
 
+LONGEST_SECONDS = 300  # a server that drips its answers holds no other run up for longer
+
+
 @dg.job(
     name="deliver",
+    tags={"dagster/max_runtime": str(LONGEST_SECONDS)},
     description="Sends the mail that is due: over TIDEMARK_SMTP_URL, or to files when it is unset.",
     executor_def=dg.in_process_executor,
 )

@@ -15,6 +15,7 @@ from orchestration.settings.alerts import (
     MetricRule,
     ObjectiveRule,
     PagerDutyChannel,
+    QuietHours,
     RowsRule,
     Rule,
     SchemaRule,

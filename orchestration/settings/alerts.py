@@ -150,7 +150,11 @@ class ThresholdRule(MetricRule):
 
 
 class ChangeRule(MetricRule):
-    """The metric is so much more or less than the step before, or than the same step a week before."""
+    """The metric is so much more or less than the step before, or than the same step a week before.
+
+    With `over`, it is a count whose single hours are too small to tell: its mean over so much time is compared with
+    the median of the same hours of four weeks, and differs by more than counts do by chance.
+    """
 
     kind: Literal["change"]
     grain: Literal["hour", "day"] = "day"
@@ -158,20 +162,23 @@ class ChangeRule(MetricRule):
     rise: float | None = Field(None, gt=0, description="0.5 is half as much again")
     fall: float | None = Field(None, gt=0, le=1, description="0.5 is half")
     least: float = Field(0, ge=0, description="neither value is above it: too little to compare")
+    over: timedelta | None = Field(None, ge=timedelta(hours=2), le=timedelta(days=1))
 
     @model_validator(mode="after")
     def _has_a_limit(self) -> Self:
         if self.rise is None and self.fall is None:
             raise ValueError("a change rule needs `rise`, `fall` or both")
+        if self.over and (self.over % timedelta(hours=1) or self.grain != "hour" or self.against != "same_weekday"):
+            raise ValueError("`over` takes whole hours, with `grain: hour` and against the same weekday")
         return self
 
 
 class AnomalyRule(MetricRule):
-    """The metric is far from what its own past lets expect."""
+    """The metric is outside the band that its own past lets expect."""
 
     kind: Literal["anomaly"]
     min_effect: float = Field(0.3, gt=0, description="the least relative distance from the expected value")
-    direction: Direction = Field("both", description="on which side of it an anomaly counts")
+    direction: Direction = Field("both", description="on which side of the band it counts")
 
 
 class ForecastRule(MetricRule):

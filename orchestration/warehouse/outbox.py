@@ -1,6 +1,6 @@
 """Putting a message into `ops.outbox`, in the caller's transaction. Sending it is the outbox stage's work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -30,13 +30,15 @@ def enqueue(
     manifest: dict | None = None,
     reply_to: str | None = None,
     after: str | None = None,
+    quiet_hours: Sequence[dict] = (),
 ) -> bool:
     """Queue a message for each of its recipients, once per `key` and recipient for ever.
 
     Sets a stable Message-ID, so that a receiver can drop a repeat; the sender and the date, unless they are given;
     and with `reply_to`, the id of an earlier message, the headers that put both into one thread. With `after`, the id
-    of another, it is sent only once that one was. Returns False when all were queued before. Raises TidemarkError for
-    a header that spans lines and for an address that is none.
+    of another, it is sent only once that one was; never within `quiet_hours` (from, to and timezone, each). Returns
+    False when all were queued before. Raises TidemarkError for a header that spans lines and for an address that is
+    none.
     """
     _refuse_line_breaks(message)
     message = deepcopy(message)
@@ -55,8 +57,8 @@ def enqueue(
                 _set(message, name, _header(reply_to))
         queued |= bool(
             connection.execute(
-                """insert into ops.outbox (message_id, topic, recipient, subject, mime, manifest, after)
-                   values (%s, %s, %s, %s, %s, %s, %s) on conflict (message_id) do nothing""",
+                """insert into ops.outbox (message_id, topic, recipient, subject, mime, manifest, after, quiet_hours)
+                   values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict (message_id) do nothing""",
                 [
                     identity,
                     topic,
@@ -65,6 +67,7 @@ def enqueue(
                     message.as_bytes(policy=_WIRE),
                     Jsonb(manifest or {}),
                     after,
+                    Jsonb(list(quiet_hours)),
                 ],
             ).rowcount
         )
@@ -79,17 +82,19 @@ def enqueue_payload(
     topic: str,
     key: str,
     after: str | None = None,
+    quiet_hours: Sequence[dict] = (),
 ) -> str:
     """Queue a message to one of `channels` in config/alerts.yml, once per `key` and channel; return its id.
 
-    `payload` is given the id, and says what the channel will put into words of its own: it has a `message`.
+    `payload` is given the id, and says what the channel will put into words of its own: it has a `message`. `after`
+    and `quiet_hours` are those of `enqueue`.
     """
     identity = message_id(key, f"channel:{channel}")
     told = payload(identity)
     connection.execute(
-        """insert into ops.outbox (message_id, topic, recipient, subject, channel, payload, after)
-           values (%s, %s, %s, %s, %s, %s, %s) on conflict (message_id) do nothing""",
-        [identity, topic, channel, told["message"], channel, Jsonb(told), after],
+        """insert into ops.outbox (message_id, topic, recipient, subject, channel, payload, after, quiet_hours)
+           values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict (message_id) do nothing""",
+        [identity, topic, channel, told["message"], channel, Jsonb(told), after, Jsonb(list(quiet_hours))],
     )
     return identity
 

@@ -112,6 +112,5 @@ def one_life(published, server: Server, receiver: Receiver, environment: dict, d
     assert {row["status"] for row in rows} == {"sent"}
     assert set(mails) == {f"<{row['message_id']}@tidemark>" for row in rows if row["channel"] == "mail"}
     assert set(posts) == {row["message_id"] for row in rows if row["channel"] == "hook"}
-    # A kill ends both channels at once, each of which may have had one message between the receiver and the outbox.
-    assert sum(mails.values()) - len(mails) <= kills
-    assert sum(posts.values()) - len(posts) <= kills
+    # Channels take turns: one message of all of them may have been between its receiver and the outbox.
+    assert sum(mails.values()) - len(mails) + sum(posts.values()) - len(posts) <= kills

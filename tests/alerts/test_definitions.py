@@ -63,6 +63,7 @@ def test_time_alone_is_a_reason_once_an_hour_and_sooner_while_something_is_open(
     _, cursor = tick(None)
     assert not tick(earlier(cursor, 120))[0]
     assert tick(earlier(cursor, 3601))[0]
+    assert tick(earlier(cursor, -7200))[0]  # somebody set the clock back: it is not waited for until it is later again
     published.hours("error_rate", [0.9])
     alert = {"kind": "threshold", "metric": "error_rate", "above": 0.1, "recipients": ["ops@example.com"]}
     evaluate(published.connection, Alerts.model_validate({"rules": {"error_rate": alert}}), at(1), Lineage())

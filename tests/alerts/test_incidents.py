@@ -1,7 +1,8 @@
 """Evaluations against a real warehouse: what opens, resolves, is told, and stays as it is."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 
 import psycopg
@@ -9,11 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestration.alerts import evaluation, telling
+from orchestration.alerts import evaluation, incidents, telling
 from orchestration.alerts.evaluation import Evaluation
 from orchestration.alerts.incidents import open_incidents, recent_incidents
 from orchestration.alerts.lineage import Lineage
-from orchestration.errors import TidemarkError
 from orchestration.settings import Alerts
 from orchestration.warehouse import database
 
@@ -233,14 +233,21 @@ def test_an_incident_that_no_rule_watches_any_more_is_closed(published):
     assert published.incidents() == [(0, 1), (2, None)]
 
 
-def test_an_unknown_metric_is_said_and_changes_nothing(published):
+def test_a_rule_that_cannot_be_evaluated_is_told_to_its_receivers_and_stops_no_other(published):
     published.hours("error_rate", [0.2, 0.2])
-    published.connection.commit()
-    with pytest.raises(
-        TidemarkError, match=r"rules\.typo\.metric.*error_rate, events, latency_p95_ms, orders, requests, revenue"
-    ):
-        evaluate(published.connection, config(errors=ERRORS, typo=ERRORS | {"metric": "eror_rate"}))
-    assert published.incidents() == []
+    rules = config(errors=ERRORS, typo=ERRORS | {"metric": "eror_rate"})
+    done = evaluate(published.connection, rules)
+    assert (done.opened, done.notified) == (2, 2)
+    [said] = done.broken
+    assert re.search(r"rules\.typo\.metric.*error_rate, events, latency_p95_ms, orders, requests, revenue", said)
+    assert {row["fingerprint"] for row in open_incidents(published.connection)} == {
+        "errors|error_rate|all",
+        "typo|rule",
+    }
+    assert any("The rule typo cannot be evaluated: " in mail["subject"] for mail in published.mails())
+    assert evaluate(published.connection, rules).opened == 0  # it is said once
+    done = evaluate(published.connection, config(errors=ERRORS, typo=ERRORS | {"metric": "latency_p95_ms"}))
+    assert (done.broken, done.resolved) == ((), 1)
 
 
 def test_everything_of_an_evaluation_is_kept_or_nothing(published, monkeypatch):
@@ -270,6 +277,26 @@ def test_evaluations_side_by_side_open_one_incident(published):
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(run, range(4)))
     assert sum(one.opened for one in done) == sum(one.notified for one in done) == 1
+
+
+def test_what_is_being_acknowledged_does_not_escalate_meanwhile(published):
+    rules = config(errors=ERRORS | {"escalation": [{"after": "PT1H", "recipients": ["boss@example.com"]}]})
+    published.hours("error_rate", [0.2, 0.2])
+    evaluate(published.connection, rules)
+    published.connection.commit()
+
+    def later() -> Evaluation:
+        with database.connect(rows=True) as connection:
+            return evaluation.evaluate(connection, rules, NOW + timedelta(hours=2), Lineage())
+
+    with ThreadPoolExecutor(1) as pool:
+        incidents.acknowledge(published.connection, 1, "ann", NOW)  # and its transaction is still open
+        evaluating = pool.submit(later)
+        with pytest.raises(TimeoutError):
+            evaluating.result(0.5)
+        published.connection.commit()
+        assert evaluating.result().notified == 0
+    assert incidents.incident(published.connection, 1)["escalations"] == 0
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,5 +1,6 @@
 """Rules of each kind against a real warehouse, with figures computed by hand."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import psycopg
@@ -79,6 +80,24 @@ def test_change_against_the_hour_before_and_what_is_too_little_to_compare(publis
     assert published.incidents() == [(3, 4), (5, None)]  # 4 is below 10; 20 after nothing; 39 is not twice 20; 80 is
 
 
+def test_the_mean_of_some_hours_is_compared_with_those_of_the_weeks_before(published):
+    rule = {"kind": "change", "metric": "orders", "grain": "hour", "over": "PT6H", "fall": 0.6, "clear": 3}
+    rules = config(fell=rule)
+    four_weeks = [4] * (4 * 168 + 6)
+    four_weeks[168:174] = [40] * 6  # a rush: the median does not mind one week of four
+    published.hours("orders", [*four_weeks, *[4] * 6, 0, None, 1, 0, 0, 0, 0, *[4] * 12])
+    published.hours("error_rate", [0.0] * (len(four_weeks) + 25))
+    assert evaluate(published.connection, rules).opened == 1
+    # 24 in six hours are usual; fewer than 7.6 are no chance: five bad hours leave 4 + 1, four leave 9.
+    assert published.incidents()[0][0] == len(four_weeks) + 6 + 4
+    [incident] = recent_incidents(published.connection)
+    assert (incident["value"], incident["expected"]) == (pytest.approx(5 / 6), 4)
+    assert "orders averaged 0.8 an hour over 6 hours, 79 % below the expected 4" in incident["detail"]
+    assert incident["status"] == "resolved"
+    money = config(fell=rule | {"metric": "revenue"})
+    assert "revenue is no count" in evaluate(published.connection, money).broken[0]
+
+
 def test_forecast_means_outside_the_band_that_was_forecast_last(published):
     rules = config(off={"kind": "forecast", "metric": "revenue", "min_effect": 0.2})
     database.sync_tenant(published.connection)
@@ -155,8 +174,8 @@ def test_a_view_or_column_that_is_not_there_is_said_with_file_and_line(published
     (tmp_path / "alerts.yml").write_text("rules:\n  bad:\n    kind: rows\n    view: x\n    where: {a: 1}\n")
     (tmp_path / "tenant.yml").write_text("name: Test\n")
     rules = config(bad={"kind": "rows", "view": "things", "above": 1} | change)
-    with pytest.raises(TidemarkError, match=rf"alerts\.yml:[45] rules\.bad\..*{match}"):
-        evaluate(published.connection, rules)
+    [said] = evaluate(published.connection, rules).broken
+    assert re.search(rf"alerts\.yml:[45] rules\.bad\..*{match}", said)
 
 
 def test_a_table_is_late_when_it_has_not_taken_in_what_was_loaded(published):
@@ -201,6 +220,52 @@ def test_when_a_source_stops_there_is_one_data_incident_and_no_revenue_alert(pub
     published.hours("revenue", [100], first=20)
     assert evaluate(published.connection, rules).opened == 0
     assert [row["rule"] for row in recent_incidents(published.connection)] == ["absent"]
+
+
+def test_a_source_that_stops_holds_back_only_what_it_feeds(published):
+    """A shop stops; its hours are not final for all, and what is made of requests goes on."""
+    connection = published.connection
+    connection.execute(
+        """create table raw.today partition of raw.events for values from ('2026-03-02') to ('2026-03-03');
+           create view staging.stg_order_lines as select * from raw.events where event_type = 'order_completed';
+           create view staging.stg_requests as select * from raw.events where event_type = 'request_served';
+           insert into ops.tidemarks (table_name, load_id) values ('views.metric_hourly', 9)"""
+    )
+    for load_id, source, kind in ((1, "shop", "order_completed"), (2, "web", "request_served")):
+        load(published, source, load_id, at(3))
+        connection.execute(
+            """insert into raw.events (source, event_id, event_type, occurred_at, received_at, properties, load_id)
+               values (%(source)s, 'e', %(kind)s, %(at)s, now(), '{}', %(load)s)""",
+            {"source": source, "kind": kind, "at": at(3), "load": load_id},
+        )
+        connection.execute(
+            "insert into raw.fields values (%s, %s, '', 'object', 1, 1, 0, %s, %s, %s, %s)",
+            [source, kind, at(3), at(3), load_id, load_id],
+        )
+    lineage = Lineage(
+        relations={name: frozenset({"raw.events", name})
+                   for name in ("staging.stg_order_lines", "staging.stg_requests", "api.metric_hourly")},
+        metrics={"revenue": frozenset({"marts.shop_hourly"}), "error_rate": frozenset({"marts.system_hourly"})},
+        entries={"marts.shop_hourly": frozenset({"staging.stg_order_lines"}),
+                 "marts.system_hourly": frozenset({"staging.stg_requests"})},
+    )  # fmt: skip
+    lineage.relations.update({"marts.shop_hourly": frozenset({"raw.events", "marts.shop_hourly"}),
+                              "marts.system_hourly": frozenset({"raw.events", "marts.system_hourly"})})  # fmt: skip
+    errors = {"kind": "threshold", "metric": "error_rate", "above": 0.1}
+    rules = config(absent=ABSENT, revenue=REVENUE, errors=errors)
+    published.hours("revenue", [100, 100, 10])
+    published.hours("error_rate", [0.0, 0.0, 0.0])
+    published.hours("revenue", [0] * 6, first=3, is_final=False)
+    published.hours("error_rate", [0.0, 0.0, 0.0, 0.5, 0.5, 0.5], first=3, is_final=False)
+    load(published, "web", 3, at(8) + timedelta(minutes=30))
+    done = evaluation.evaluate(connection, rules, NOW, lineage)
+    assert (done.broken, done.waiting) == ((), 1)
+    opened = {row["rule"]: row for row in open_incidents(connection)}
+    assert opened.keys() == {"absent", "errors"}
+    assert opened["absent"]["evidence"]["staging"] == ["staging.stg_order_lines"]
+    assert opened["errors"]["opened_hour"] == at(
+        6
+    )  # its last event is of half past eight: hour 6 is complete, 7 is not
 
 
 def test_what_a_source_brings_later_is_judged_then(published):
@@ -384,8 +449,35 @@ def test_a_replay_says_what_would_have_been_and_leaves_no_trace(published):
         assert published.connection.execute(f"select count(*) as n from {table}").fetchone()["n"] == 0
 
 
-def test_only_rules_over_steps_can_be_replayed(published):
-    with pytest.raises(TidemarkError, match="kind gate"):
-        replay.replay(published.connection, config(gate={"kind": "gate"}), "gate", at(0), at(9))
-    with pytest.raises(TidemarkError, match="no rule other: use one of gate"):
-        replay.replay(published.connection, config(gate={"kind": "gate"}), "other", at(0), at(9))
+def test_rules_about_gates_and_sources_are_replayed_over_what_was_so_then(published):
+    rules = config(gate={"kind": "gate", "severity": "critical"}, absent=ABSENT | {"severity": "critical"})
+    for hour, status in ((3, "passed"), (5, "failed"), (6, "failed"), (9, "passed")):
+        published.gate("staging.stg_lessons", status)
+        published.connection.execute(
+            "update ops.gate_results set evaluated_at = %s where gate_result_id = %s",
+            [at(hour) + timedelta(minutes=20), {3: 1, 5: 2, 6: 3, 9: 4}[hour]],
+        )
+    load(published, "app", 1, at(1), committed=at(1))
+    for load_id, hour in ((2, 2), (3, 6), (4, 10)):
+        load(published, "web", load_id, at(hour), committed=at(hour) + timedelta(minutes=10))
+    load(published, "app", 5, at(10), committed=at(10) + timedelta(minutes=30))
+    published.hours("revenue", [1])
+
+    def spans(name: str) -> list[tuple]:
+        done = replay.replay(published.connection, rules, name, at(0), at(12)).summary()
+        return [(row["segment"], row["opened_hour"], row["resolved_hour"]) for row in done["incidents"]] + [
+            row["at"] for row in done["messages"]
+        ]
+
+    begin, end = at(5) + timedelta(minutes=20), at(9) + timedelta(minutes=20)
+    assert spans("gate") == [("staging.stg_lessons", begin, end), begin, end]
+    known, back = at(6) + timedelta(minutes=10), at(10) + timedelta(minutes=30)
+    assert spans("absent") == [("app", at(1), back), known, back]
+
+
+def test_rules_whose_past_nobody_kept_cannot_be_replayed(published):
+    rules = config(late={"kind": "freshness", "table": "views.metric_hourly", "within": "PT1H"})
+    with pytest.raises(TidemarkError, match="kind freshness"):
+        replay.replay(published.connection, rules, "late", at(0), at(9))
+    with pytest.raises(TidemarkError, match="no rule other: use one of late"):
+        replay.replay(published.connection, rules, "other", at(0), at(9))

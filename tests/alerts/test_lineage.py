@@ -1,5 +1,6 @@
 """What a rule's figures are made of, by the lineage of dbt's project as it is."""
 
+import fcntl
 import json
 
 import pytest
@@ -11,21 +12,15 @@ from orchestration.settings import AnomalyRule, RowsRule, Rule, ThresholdRule
 
 
 @pytest.fixture(scope="module")
-def known(dbt_manifest) -> Lineage:
-    return lineage.of_manifest(json.loads(dbt_manifest.read_text()))
-
-
-@pytest.fixture(scope="module")
-def dbt_manifest(tmp_path_factory):
-    """dbt's project, parsed for this module."""
+def known(parsed_project, tmp_path_factory) -> Lineage:
+    """Of dbt's project, where it is parsed once for all tests."""
     from orchestration.transform import project
 
-    patch = pytest.MonkeyPatch()
-    folder = tmp_path_factory.mktemp("dbt")
-    patch.setenv("TIDEMARK_HOME", str(folder))
-    patch.setattr(project, "target", lambda: folder)
-    yield project.manifest()
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch, (parsed_project / "lock").open("w") as lock:
+        patch.setenv("TIDEMARK_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setattr(project, "target", lambda: parsed_project)
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be parsing it
+        return lineage.of_manifest(json.loads(project.manifest().read_text()))
 
 
 def threshold(metric: str, **more) -> Rule:
@@ -60,6 +55,13 @@ def test_what_a_model_says_depends_on_its_gate_too(known):
 def test_a_view_is_made_of_all_above_it(known):
     rule = RowsRule(kind="rows", view="top_content", above=1, recipients=["a@example.com"])
     assert {"raw.events", "marts.content_item_daily", "api.top_content"} <= known.depends(rule)
+
+
+def test_what_feeds_a_figure_is_what_is_read_of_staging_for_it(known):
+    assert known.feeds(threshold("revenue")) & {"staging.stg_order_lines"}
+    assert not known.feeds(threshold("revenue")) & {"staging.stg_requests", "staging.stg_events"}
+    assert known.feeds(threshold("error_rate")) == {"staging.stg_requests"}
+    assert "staging.stg_order_lines" in known.staging
 
 
 def test_without_a_parsed_project_nobody_knows(home, monkeypatch):

@@ -146,6 +146,27 @@ def test_nothing_from_the_data_is_markup_or_a_header():
         assert "&lt;script&gt;" in body(message, "html")
 
 
+def test_nothing_from_the_data_begins_a_line_of_its_own():
+    """Else a name could write a fact, or a link that looks like ours."""
+    forged = "/buy\nAnswer    https://evil.example.com"
+    text = body(notifications.mail(told(segment=f"endpoint={forged}", detail=f"{forged} is slow.")), "plain")
+    assert [line for line in text.splitlines() if "evil" in line] == ["/buy Answer https://evil.example.com is slow."]
+
+
+def test_a_mail_about_what_goes_on_has_the_picture_of_its_course():
+    chart = [{"at": f"2026-07-01T{hour:02}:00:00+00:00", "value": 5000.0 - 300 * hour} for hour in range(12)]
+    drawn = {"segment": "endpoint=$\\frac$", "evidence": INCIDENT["evidence"] | {"chart": chart}}
+    message = notifications.mail(told(**drawn))
+    [picture] = [part for part in message.walk() if part.get_content_type() == "image/png"]
+    assert picture.get_content().startswith(b"\x89PNG")
+    assert len(picture.get_content()) < 40_000
+    assert f'src="cid:{picture["Content-ID"].strip("<>")}"' in body(message, "html")
+    over = notifications.mail(
+        told("resolved", status="resolved", resolved_hour=datetime(2026, 7, 1, 14, tzinfo=UTC), **drawn)
+    )
+    assert "image/png" not in {part.get_content_type() for part in over.walk()}
+
+
 @pytest.mark.parametrize(
     ("value", "unit", "expected"),
     [

@@ -8,7 +8,7 @@ from orchestration import settings
 from orchestration.alerts.rules import breaches, check_metrics, covers
 from orchestration.alerts.walk import Reading
 from orchestration.errors import TidemarkError
-from orchestration.settings import Alerts, AnomalyRule, MetricRule, ThresholdRule
+from orchestration.settings import Alerts, AnomalyRule, ChangeRule, MetricRule, ThresholdRule
 
 HOUR = datetime(2026, 3, 2, tzinfo=UTC)
 BASE = {"metric": "orders", "recipients": ["ops@example.com"]}
@@ -31,27 +31,42 @@ def test_threshold(limits, value, expected):
 
 
 @pytest.mark.parametrize(
-    ("value", "is_anomaly", "direction", "expected"),
+    ("value", "direction", "expected"),
     [
-        (150, True, "both", True),  # 50 % of the expected 100 away
-        (149, True, "both", False),
-        (50, True, "both", True),
-        (500, False, "both", False),  # far away, and not unusual
-        (150, True, "down", False),
-        (50, True, "down", True),
-        (50, True, "up", False),
+        (150, "both", True),  # 50 % of the expected 100 away
+        (149, "both", False),
+        (50, "both", True),
+        (150, "down", False),
+        (50, "down", True),
+        (50, "up", False),
     ],
 )
-def test_anomaly(value, is_anomaly, direction, expected):
+def test_anomaly(value, direction, expected):
     rule = AnomalyRule(kind="anomaly", min_effect=0.5, direction=direction, **BASE)
-    reading = Reading(HOUR, value, expected=100, lo=90, hi=110, is_anomaly=is_anomaly)
-    assert breaches(rule, reading) is expected
+    assert breaches(rule, Reading(HOUR, value, expected=100, lo=90, hi=110)) is expected
+    assert not breaches(rule, Reading(HOUR, value, expected=100, lo=0, hi=200))  # far away, and not unusual
 
 
 def test_anything_is_infinitely_far_from_nothing_but_nothing():
     rule = AnomalyRule(kind="anomaly", min_effect=10, **BASE)
-    assert breaches(rule, Reading(HOUR, 1, expected=0, lo=0, hi=0, is_anomaly=True))
-    assert not breaches(rule, Reading(HOUR, 0, expected=0, lo=0, hi=0, is_anomaly=True))
+    assert breaches(rule, Reading(HOUR, 1, expected=0, lo=0, hi=0))
+    assert not breaches(rule, Reading(HOUR, 0, expected=0, lo=0, hi=0))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "breached"),
+    [
+        # 24 in six hours are expected: a deviation is the root of 24 * 5/4, which is 5.5; three are 16.4
+        (7.5 / 6, 4, True),
+        (7.7 / 6, 4, False),
+        (0, 1.8, False),  # 10.8 in six hours: even none at all is within three deviations, 11.02
+        (100, 1000, True),
+        (401, 1000, False),  # no chance, and less than the 60 % that the rule asks for
+    ],
+)
+def test_counts_over_some_hours_differ_by_more_than_chance(value, expected, breached):
+    rule = ChangeRule(kind="change", grain="hour", over="PT6H", fall=0.6, **BASE)
+    assert breaches(rule, Reading(HOUR, value, expected=expected)) is breached
 
 
 def test_covers():
@@ -70,7 +85,7 @@ def test_covers():
 def test_an_unknown_metric_is_said_with_file_rule_and_the_known_ones(home):
     config = Alerts(rules={"typo": ThresholdRule(kind="threshold", above=1, **BASE | {"metric": "ordres"})})
     with pytest.raises(TidemarkError, match=r"alerts\.yml:\d+ rules\.typo\.metric: .*'ordres'.* orders, revenue\.$"):
-        check_metrics(config, {"revenue", "orders"})
+        check_metrics("typo", config.rules["typo"], {"revenue": {}, "orders": {}})
 
 
 @pytest.mark.parametrize(
@@ -109,7 +124,8 @@ def test_the_shipped_rules_name_metrics_of_the_catalogue(home):
 
     catalogue = {metric.name: metric for metric in metrics()}
     config = settings.alerts()
-    check_metrics(config, catalogue)
+    for name, rule in config.rules.items():
+        check_metrics(name, rule, {key: {"unit": metric.unit} for key, metric in catalogue.items()})
     assert {rule.kind for rule in config.rules.values()} >= {
         "threshold",
         "anomaly",

@@ -1,13 +1,19 @@
 """Channels beside mail, against a real HTTP server: how each is worded, and what each way to fail leads to."""
 
 import json
+import socket
 import ssl
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from ipaddress import ip_address
 
 import pytest
 from standardwebhooks import Webhook
 
+from orchestration.errors import TidemarkError
 from orchestration.outbox import channels, delivery, http
 from orchestration.outbox.delivery import Delivered, deliver
 from orchestration.warehouse import outbox
@@ -50,7 +56,7 @@ HOOK = {
 }  # fmt: skip
 
 
-def queue_one(queue, name: str = "hook", key: str = "k", after: str | None = None, **changes) -> str:
+def queue_one(queue, name: str = "hook", key: str = "k", after: str | None = None, quiet_hours=(), **changes) -> str:
     return outbox.enqueue_payload(
         queue.connection,
         name,
@@ -58,6 +64,7 @@ def queue_one(queue, name: str = "hook", key: str = "k", after: str | None = Non
         topic="t",
         key=key,
         after=after,
+        quiet_hours=quiet_hours,
     )
 
 
@@ -209,6 +216,35 @@ def test_slack_gets_no_mention_from_the_data(queue, configure, receiver):
     assert "<https://alerts.example.com/incidents/x.y|Answer>" in text
 
 
+def test_a_long_text_for_slack_ends_with_a_whole_line(queue, configure, receiver):
+    configure(chat={"kind": "slack", "url": "${SLACK_URL}", "allow_private": True})
+    queue_one(queue, "chat", incidents=[INCIDENT | {"headline": "<" * 50}] * 20)
+    assert deliver() == Delivered(sent=1)
+    text = json.loads(receiver.received[0][2])["blocks"][0]["text"]["text"]
+    assert len(text) <= 3000
+    assert text.endswith("    country=DE: 0, usually 5")
+
+
+def test_whether_a_channel_leads_anywhere_is_said_without_sending(queue, configure, receiver, monkeypatch):
+    assert delivery.reach("hook") == "its secrets are set, 127.0.0.1 is found"
+    for changes, said in (
+        ({"allow_private": False, "url": "https://127.0.0.1/"}, "private network"),
+        ({"url": "http://127.0.0.1:99999/"}, "not a URL"),
+        ({"secrets": ["${NO_SECRET}"]}, r"alerts\.yml:1 needs NO_SECRET"),
+        ({"secrets": ["${PAGER_KEY}x"]}, "cannot sign"),
+    ):
+        configure(hook=HOOK | changes)
+        with pytest.raises(TidemarkError, match=said):
+            delivery.reach("hook")
+    assert receiver.received == []
+    configure(hook=HOOK)
+    receiver.answers = [(410, {})]
+    queue_one(queue)
+    deliver()
+    with pytest.raises(TidemarkError, match="is stopped"):
+        delivery.reach("hook")
+
+
 def test_pagerduty_triggers_and_resolves_by_the_thread(queue, configure, receiver):
     pager = {"kind": "pagerduty", "routing_key": "${PAGER_KEY}", "url": "http://127.0.0.1:PORT/v2/enqueue"}
     configure(pager=pager | {"allow_private": True})
@@ -261,3 +297,59 @@ def test_a_channel_is_another_one_when_anything_of_it_changed(home):
     read = TypeAdapter(Channel).validate_python
     assert channels.address_hash(read(HOOK)) != channels.address_hash(read(HOOK | {"url": "https://example.com/"}))
     assert delivery.MAIL == "mail"
+
+
+def test_who_sends_a_byte_now_and_then_is_not_waited_for_either(queue, configure, receiver, monkeypatch):
+    monkeypatch.setattr(http, "WHOLE_SECONDS", 0.5)
+    ends = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        taken, _ = listener.accept()
+        with taken, suppress(OSError):
+            while not ends.wait(0.05):
+                taken.sendall(b"H")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=drip, args=[listener], daemon=True).start()
+        configure(hook=HOOK | {"url": f"http://127.0.0.1:{listener.getsockname()[1]}/"})
+        queue_one(queue)
+        began = time.monotonic()
+        assert deliver().retried == 1
+        assert time.monotonic() - began < 5
+        ends.set()
+
+
+def test_a_channel_that_is_slow_delays_no_other_and_quick_ones_take_turns(queue, configure, receiver, smtp):
+    """One message of all channels is on its way at a time, but for what is slow."""
+    receiver.delay = 3 * delivery.TURN_SECONDS
+    queue_one(queue)
+    queue.add()
+    began = time.monotonic()
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(deliver)
+        while not smtp.received:
+            time.sleep(0.01)
+        assert time.monotonic() - began < receiver.delay
+        assert done.result() == Delivered(sent=2)
+
+
+def test_a_message_that_was_put_off_waits_for_the_end_of_the_quiet_hours(queue, configure, receiver):
+    hour = queue.connection.execute("select extract(hour from now() at time zone 'Asia/Tokyo')::int as hour").fetchone()
+    hour = hour["hour"]
+    now = {"from": f"{hour:02}:00", "to": f"{(hour + 2) % 24:02}:00", "timezone": "Asia/Tokyo"}
+    later = {"from": f"{(hour + 2) % 24:02}:00", "to": f"{(hour + 23) % 24:02}:00", "timezone": "Asia/Tokyo"}
+    queue_one(queue, key="quiet", quiet_hours=[later, now])
+    assert deliver() == Delivered()
+    queue_one(queue, key="loud", quiet_hours=[later])
+    assert deliver() == Delivered(sent=1)
+
+
+@pytest.mark.parametrize(
+    ("clock", "begin", "end", "expected"),
+    [("22:00", "22:00", "06:00", True), ("05:59", "22:00", "06:00", True), ("06:00", "22:00", "06:00", False),
+     ("12:00", "09:00", "17:00", True), ("17:00", "09:00", "17:00", False), ("12:00", "12:00", "12:00", False)],
+)  # fmt: skip
+def test_quiet_hours_by_the_clock_of_their_zone(queue, clock, begin, end, expected):
+    quiet = json.dumps([{"from": begin, "to": end, "timezone": "Asia/Tokyo"}])
+    found = queue.connection.execute("select ops.is_quiet(%s, %s) as yes", [quiet, f"2026-03-02 {clock}+09"]).fetchone()
+    assert found["yes"] is expected
