@@ -32,7 +32,7 @@ class Forecasting(dg.Config):
 @dg.asset(key=["ml", "models"], deps=[*_FIGURES, _PEOPLE], group_name="ml", kinds={"python", "scikitlearn"})
 def models(context: dg.AssetExecutionContext, config: Training) -> dg.MaterializeResult:
     """Every model trained on final figures and scored out of sample; it serves only if it beats a plain baseline."""
-    with database.connect() as connection:
+    with database.connect("ml") as connection:
         trained = train.train_all(connection, config.metrics, config.horizon_days)
     sentences = dict(train.summary(trained))
     for name, sentence in sentences.items():
@@ -44,14 +44,14 @@ def models(context: dg.AssetExecutionContext, config: Training) -> dg.Materializ
 @dg.asset(key=["ml", "forecasts"], deps=[_FIGURES[0], models], group_name="ml", kinds={"python", "postgres"})
 def forecasts(context: dg.AssetExecutionContext, config: Forecasting) -> dg.MaterializeResult:
     """Daily metrics of the days to come, with intervals of 80 and 95 %."""
-    with database.connect() as connection:
+    with database.connect("ml") as connection:
         return _result(context, predict.predict_forecasts(connection, config.metrics))
 
 
 @dg.asset(key=["ml", "anomalies"], deps=[_FIGURES[1], models], group_name="ml", kinds={"python", "postgres"})
 def anomalies(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """How unusual each final hour of each metric was, judged by the hours before it."""
-    with database.connect() as connection:
+    with database.connect("ml") as connection:
         return _result(context, predict.predict_anomalies(connection))
 
 
@@ -60,7 +60,7 @@ def anomalies(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 )
 def churn_scores(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """How likely each person is to stay away for the next two weeks, and why."""
-    with database.connect() as connection:
+    with database.connect("ml") as connection:
         return _result(context, predict.predict_churn(connection))
 
 

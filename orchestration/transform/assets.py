@@ -52,7 +52,7 @@ def _build(layer: str, high_mark: int, nodes: dict[str, dict]) -> dict[dg.AssetK
     """Build a layer; returns how many seconds each model took."""
     files = project.checksum()
     results = project.build(layer, high_mark)
-    with database.connect() as connection:
+    with database.connect("transformer") as connection:
         project.remember_built(connection, layer, files)
     return {asset_key(nodes[one.node.unique_id]): round(one.execution_time, 3) for one in results}
 
@@ -60,7 +60,7 @@ def _build(layer: str, high_mark: int, nodes: dict[str, dict]) -> dict[dg.AssetK
 def _layer_asset(layer: str, description: str, nodes: dict[str, dict]) -> dg.AssetsDefinition:
     @dg.multi_asset(name=layer, specs=specs(nodes, layer), description=description, can_subset=False)
     def build_layer(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
-        with database.connect() as connection:
+        with database.connect("transformer") as connection:
             high_mark = marks.high_mark(connection, context.run.run_id)
             if layer == "predictions":  # they know what was published when they were made, and no more
                 high_mark = marks.mark(connection, "views.metric_daily")
