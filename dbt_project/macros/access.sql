@@ -16,8 +16,9 @@
     or anyone: true.
 
     people   the columns that name people: analysts see pseudonyms in them
-    invoker  its rows follow from the same person's rows alone, so that it is read with the reader's own rights over
-             tables with row-level security; anything else compares people, and is filtered after it was computed
+    invoker  its rows follow from the same person's rows alone, in tables: so it is read with the reader's own rights over
+             tables with row-level security. Anything else compares people, or is made of materialized views or of such
+             a view, and is filtered after it was computed
 #}
 {% macro access_rules() -%}
     {%- set counts = {
@@ -28,7 +29,7 @@
     {{ return({
         'learners': {'self': 'user_id', 'classes': 'user_id', 'people': ['user_id'], 'invoker': true},
         'learner_measures': {'self': 'user_id', 'classes': 'user_id', 'people': ['user_id'], 'invoker': true},
-        'learner_insights': {'self': 'user_id', 'classes': 'user_id', 'people': ['user_id'], 'invoker': true},
+        'learner_insights': {'self': 'user_id', 'classes': 'user_id', 'people': ['user_id']},
         'learner_recommendations': {'self': 'user_id', 'classes': 'user_id', 'people': ['user_id'], 'invoker': true},
         'learning_daily': {'self': 'user_id', 'class': 'class_id'},
         'learning_periods': {

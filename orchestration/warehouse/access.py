@@ -32,7 +32,7 @@ def reader(login: str) -> Iterator[psycopg.Connection]:
             "select exists (select from ops.access_list where login = %s and coalesce(until > now(), true))", [login]
         ).fetchone()[0]:
             raise TidemarkError(
-                f"{login!r} reads nothing now: give the login an entry in {_place()} with a scope and a day not yet past."
+                f"{login!r} reads nothing now: give it an entry in {_place()}, with a scope and a day not yet past."
             )
     with database.connect(login) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
@@ -242,6 +242,9 @@ def faults(connection: psycopg.Connection) -> list[str]:
           and grantee in ('reader'::regrole, 'analyst'::regrole)
           and not coalesce(reloptions && array['security_invoker=true', 'security_barrier=true'], false)
           and relnamespace <> 'ops'::regnamespace
+        union all
+        select oid::regclass || ' forces row-level security on its owner, whose refreshes would be emptied'
+        from pg_class where relforcerowsecurity and relnamespace::regnamespace::text = any(%(schemas)s)
         union all
         select polrelid::regclass || ' has a policy (' || polname || ') that reads a setting, which a session can set'
         from pg_policy where pg_get_expr(polqual, polrelid) ~ 'current_setting'"""

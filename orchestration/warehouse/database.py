@@ -159,8 +159,8 @@ def _apply(connection: psycopg.Connection, path: Path) -> None:
     except psycopg.errors.InsufficientPrivilege as error:
         login, name = connection.info.user, connection.info.dbname
         raise TidemarkError(
-            f"The login {login} may not prepare the database {name} ({error.diag.message_primary}): have an administrator "
-            f'run `alter role "{login}" createrole; alter database "{name}" owner to "{login}"` once.'
+            f"The login {login} may not prepare the database {name} ({error.diag.message_primary}): have an "
+            f'administrator run `alter role "{login}" createrole; alter database "{name}" owner to "{login}"` once.'
         ) from error
     connection.execute("insert into ops.migrations (name) values (%s)", [path.name])
     connection.commit()

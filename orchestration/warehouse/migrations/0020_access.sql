@@ -306,6 +306,7 @@ begin
         with relations as (
             select
                 pg_class.oid, pg_class.oid::regclass as name, nspname, relname, relkind, relrowsecurity,
+                relforcerowsecurity,
                 nspname || '.' || relname as key, rules -> (nspname || '.' || relname) as rule,
                 exists (
                     select from pg_attribute
@@ -333,8 +334,9 @@ begin
            or for_readers is distinct from has_table_privilege('reader', oid, 'select')
            or for_analysts is distinct from has_table_privilege('analyst', oid, 'select')
            or guarded is distinct from relrowsecurity
+           or relforcerowsecurity  -- the owner refreshes with it: what reads it would be emptied without an error
            or guarded and not exists (select from pg_policy where polrelid = oid and polname = 'stages')
-           or guarded and exists (
+           or exists (
                select from pg_policy where polrelid = oid and polname <> 'stages' and polname is distinct from policy)
            or guarded and policy is not null
               and not exists (select from pg_policy where polrelid = oid and polname = policy)
@@ -370,7 +372,8 @@ begin
     for old in select polname from pg_policy where polrelid = relation loop
         execute format('drop policy %I on %s', old.polname, relation);
     end loop;
-    execute format('alter table %s %s row level security', relation, case when is_guarded then 'enable' else 'disable' end);
+    execute format('alter table %s no force row level security, %s row level security',
+                   relation, case when is_guarded then 'enable' else 'disable' end);
     if is_guarded then
         execute format('create policy stages on %s for select to pipeline using (true)', relation);
         if condition is not null then
