@@ -584,6 +584,47 @@ def verify_audit(as_json: bool) -> None:
         console.show({"rows": audit.verify(connection)}, as_json, console.audit_holds)
 
 
+@tidemark.group()
+def access() -> None:
+    """Who may read what: config/access.yml in the database, and the way back from a pseudonym."""
+
+
+@access.command("apply")
+@as_json
+def apply_access(as_json: bool) -> None:
+    """Bring logins and access list to what config/access.yml says; whatever reads for them does it, too."""
+    from orchestration.warehouse import access, database
+
+    with database.connect() as connection:
+        console.show(access.apply(connection), as_json, console.access_applied)
+
+
+@access.command()
+@as_json
+def check(as_json: bool) -> None:
+    """What each role and login can read and write, how many rows, and whatever is not as it should be."""
+    import dataclasses
+
+    from orchestration.warehouse import access, database
+
+    with database.connect() as connection:
+        rights, faults = access.check(connection), access.faults(connection)
+    shown = {"rights": [dataclasses.asdict(right) for right in rights], "faults": faults}
+    console.show(shown, as_json, console.access)
+    sys.exit(1 if faults else 0)
+
+
+@access.command()
+@click.argument("pseudonym")
+@click.option("--reason", required=True, help="Why; the audit keeps it.")
+@as_json
+def reidentify(pseudonym: str, reason: str, as_json: bool) -> None:
+    """Say who is behind PSEUDONYM. That it was asked is in the audit before there is an answer."""
+    from orchestration.warehouse import access
+
+    console.show({"pseudonym": pseudonym, "user_id": access.person_behind(pseudonym, reason)}, as_json, console.person)
+
+
 @tidemark.command()
 @as_json
 def status(as_json: bool) -> None:

@@ -410,3 +410,29 @@ def exported_subject(result: dict) -> None:
 
 def audit_holds(result: dict) -> None:
     _out.print(f"All {result['rows']:,} rows of the audit are as they were written.")
+
+
+def access_applied(done: dict) -> None:
+    for what, logins in done.items():
+        _out.print(f"{what.capitalize():8} {escape(', '.join(logins)) or '-'}")
+
+
+def access(shown: dict) -> None:
+    """Roles across, relations down: r for what is read, w for what is written, and how many rows a reader sees."""
+    roles = list(dict.fromkeys(right["role"] for right in shown["rights"]))
+    cells: dict[str, dict[str, str]] = {}
+    for right in shown["rights"]:
+        marks = "".join(letter for letter, may in (("r", right["reads"]), ("w", right["writes"])) if may)
+        rows = "" if right["rows"] is None else f" {right['rows']:,}"
+        cells.setdefault(right["relation"], {})[right["role"]] = f"{marks}{rows}"
+    table = Table("relation", *(escape(role) for role in roles), box=None)
+    for relation, marks in sorted(cells.items()):
+        if any(marks.values()):
+            table.add_row(relation, *(marks.get(role, "") for role in roles))
+    _out.print(table)
+    for fault in shown["faults"]:
+        _out.print(f"[red]{escape(fault)}[/red]")
+
+
+def person(found: dict) -> None:
+    _out.print(f"{found['pseudonym']} is {escape(found['user_id'])}")

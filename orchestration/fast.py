@@ -38,7 +38,7 @@ def fast_sources() -> dict[str, float]:
 @contextmanager
 def in_the_lane() -> Iterator[psycopg.Connection]:
     """Wait until whoever is in the lane has left it. Raises TidemarkError when that takes minutes."""
-    with database.connect(autocommit=True) as connection:
+    with database.connect("transformer", autocommit=True) as connection:
         connection.execute(f"set lock_timeout = '{PATIENCE_SECONDS}s'")
         try:
             connection.execute("select pg_advisory_lock(%s)", [LANE_LOCK])
@@ -76,7 +76,7 @@ def make_ready() -> None:
     """
     import polars  # noqa: F401
 
-    with database.connect() as connection:
+    with database.connect("transformer") as connection:
         published = marks.mark(connection, "views.metric_minutes")
     project.build(f"staging {PUBLISHED}", published)
 
@@ -187,7 +187,7 @@ KEYS = [key for key in _order if key in _specs]  # as data flows: so Dagster wan
 def fast_lane(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
     until = time.monotonic() + 2 * HAND_OVER.total_seconds()
     run(context.log.info, lambda connection: time.monotonic() > until or _is_awaited(connection))
-    with database.connect() as connection:
+    with database.connect("transformer") as connection:
         mark = marks.mark(connection, "views.metric_minutes")
     for key in KEYS:
         yield dg.MaterializeResult(asset_key=key, metadata={"tide mark": mark})

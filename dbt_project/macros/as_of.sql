@@ -1,10 +1,4 @@
 {# The present, as a subquery of one row and column (moment): the end of the newest complete hour that was published. #}
 {% macro as_of() -%}
-    (
-        select hour + interval '1 hour' as moment
-        from {{ ref('views_metric_hourly') }}
-        where metric = 'events' and segment = 'all' and is_final
-        order by hour desc
-        limit 1
-    )
+    (select moment from {{ ref('views_as_of') }})
 {%- endmacro %}

@@ -4,11 +4,14 @@
 
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {%- set known = known_state(target, lock_relation(target)) -%}
-    {%- set definition = definition_of(sql, known.parents) -%}
+    {%- set is_shown = target.schema == 'api' -%}
+    {%- set rule = access_rules().get(target.identifier, {}) | string if is_shown else '' -%}
+    {%- set definition = definition_of(sql ~ rule, known.parents) -%}
     {%- if known.definition != definition -%}
         {%- call statement('main') -%}
             drop view if exists {{ target }} cascade;
-            create view {{ target }} as {{ sql }}
+            create view {{ target }} {{ view_options(target.identifier, target.schema) }}
+            as {{ shown(sql, target.identifier) if is_shown else sql }}
         {%- endcall -%}
         {{ remember_definition(target, definition) }}
         {{ forget_gate(target) }}

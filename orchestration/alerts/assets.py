@@ -20,7 +20,7 @@ from orchestration.warehouse import database
 def incidents(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """What is or was wrong: opened and resolved by the rules of `config/alerts.yml`, each told to its receivers."""
     config = settings.alerts()
-    with database.connect(rows=True) as connection:
+    with database.connect("report", rows=True) as connection:
         done = evaluate(connection, config, datetime.now(UTC), lineage.read())
     context.log.info(
         f"{done.opened} opened, {done.resolved} resolved, {done.notified} notified, {done.waiting} rules wait for data"

@@ -66,7 +66,7 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 def _look(grant: links.Grant) -> dict:
-    with database.connect(rows=True) as connection:
+    with database.connect("report", rows=True) as connection:
         return incidents.incident(connection, grant.incident_id)
 
 
@@ -75,7 +75,7 @@ def _act(grant: links.Grant, form: dict[str, str]) -> None:
     now = datetime.now(UTC)
     hours = form.get("hours", "")
     until = now + timedelta(hours=int(hours) if hours.isdecimal() and 0 < int(hours) <= 24 * 7 else 1)
-    with database.connect(rows=True) as connection:
+    with database.connect("report", rows=True) as connection:
         incident_id, who = grant.incident_id, grant.receiver
         match form.get("action"):
             case "acknowledge":

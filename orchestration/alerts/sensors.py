@@ -46,7 +46,7 @@ def alert_evaluation(context: dg.SensorEvaluationContext):
     config, moment = settings.alerts(), datetime.now(UTC).timestamp()
     seen, _, asked = (context.cursor or f"{NOTHING}|{moment}").partition("|")
     has_minutes = any(isinstance(rule, MetricRule) and rule.step == "minute" for rule in config.rules.values())
-    with database.connect(rows=True) as connection:
+    with database.connect("report", rows=True) as connection:
         now = position(connection, has_minutes)
         every = PATIENCE if telling.is_due(connection, config, datetime.now(UTC)) else REST
     if now == seen and 0 <= moment - float(asked) < every:  # a clock that was set back is a reason to look, too

@@ -17,7 +17,7 @@ def gate(suite: Suite) -> dg.AssetChecksDefinition:
         description=f"What must be true of {suite.table}: {len(suite.expectations)} expectations, over what changed.",
     )
     def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        with database.connect() as connection:
+        with database.connect("transformer") as connection:
             result = judge(connection, suite, context.run.run_id)
         return outcome(result)
 

@@ -121,7 +121,7 @@ def _zone(connection: psycopg.Connection) -> str:
 
 def _validate(suite: Suite, rows: str) -> GateResult:
     try:
-        return validate(suite, suite.table, database.url(), rows)
+        return validate(suite, suite.table, database.url("transformer"), rows)
     except ValueError as error:
         raise TidemarkError(str(error)) from error
 

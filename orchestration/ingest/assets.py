@@ -51,7 +51,7 @@ def raw_events(context: dg.AssetExecutionContext, config: Arrivals) -> dg.Materi
         context.log.error(sentence)
     if failures and paths:
         raise TidemarkError(" ".join(failures))  # nobody looks at these paths again
-    with database.connect(autocommit=True) as connection:
+    with database.connect("loader", autocommit=True) as connection:
         partitions.analyze(connection)  # what comes next is planned by it
     rebuilt = _rebuild(config)
     fresh = [load for load in loads if not load.is_repeat]
@@ -65,7 +65,7 @@ def raw_events(context: dg.AssetExecutionContext, config: Arrivals) -> dg.Materi
 
 def _sources_read() -> dg.AssetCheckResult:
     """Whether anything cannot be read: it stays red, also after runs that read other sources, until that is mended."""
-    with database.connect(rows=True) as connection:
+    with database.connect("loader", rows=True) as connection:
         failures = loader.standing_failures(connection)
     return dg.AssetCheckResult(
         check_name="sources_read",
@@ -87,7 +87,7 @@ def _rebuild(config: Arrivals) -> int:
     start, end = _moment(config.rebuild_from), _moment(config.rebuild_to)
     if start >= end:
         raise TidemarkError(f"A rebuild goes from an earlier time to a later one, not from {start} to {end}.")
-    with database.connect() as connection:
+    with database.connect("loader") as connection:
         return marks.touch_hours(connection, start, end)
 
 

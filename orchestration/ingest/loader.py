@@ -71,7 +71,7 @@ def ingest(
     all else was loaded, for files that are broken and a source that cannot be read.
     """
     definition = sources.named(source)
-    with database.connect(autocommit=True) as connection:
+    with database.connect("loader", autocommit=True) as connection:
         prepare_session(connection)
         sync_source(connection, source, definition)
         if paths is None:
@@ -95,7 +95,7 @@ def ingest(
 
 def reach(source: str) -> str:
     """What is there of a source that is looked at; nothing is loaded. Raises TidemarkError when it cannot be read."""
-    with database.connect(autocommit=True) as connection:
+    with database.connect("loader", autocommit=True) as connection:
         try:
             _be_alone(connection, source, wait=False)
         except SourceBusy:

@@ -124,7 +124,7 @@ def replay(selection: Selection, progress: loader.Progress | None = None) -> tup
     """
     condition, values = selection.condition()
     done, failures = [], []
-    with database.connect(autocommit=True) as connection:
+    with database.connect("loader", autocommit=True) as connection:
         query = f"select distinct source from raw.quarantine where {_PENDING} and {condition} order by source"
         names = [name for (name,) in connection.execute(query, values)]
         loader.prepare_session(connection)

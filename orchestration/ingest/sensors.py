@@ -31,7 +31,7 @@ _UNFINISHED = [dg.DagsterRunStatus(name) for name in ("QUEUED", "NOT_STARTED", "
 def arrivals(context: dg.SensorEvaluationContext):
     asked = json.loads(context.cursor or "{}")
     now = datetime.now(UTC)
-    with database.connect() as connection:
+    with database.connect("loader") as connection:
         for name, source in sources().items():
             if source.is_fast:
                 continue  # the fast lane's

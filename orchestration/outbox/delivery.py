@@ -53,7 +53,7 @@ def deliver(limit: int = 200) -> Delivered:
     holds. Where a server cannot be reached, the rest of its channel stays due. Raises TidemarkError when
     `TIDEMARK_SMTP_URL` is not a URL, or a channel lacks a secret.
     """
-    with database.connect(rows=True) as connection:
+    with database.connect("report", rows=True) as connection:
         unanswerable = _give_up_answers(connection)
         due = [
             row["channel"]
@@ -75,7 +75,7 @@ def deliver(limit: int = 200) -> Delivered:
 def _deliver_over(name: str, config: Channel | None, limit: int, turn: Lock) -> Delivered:
     counts = {"sent": 0, "retried": 0, "dead": 0}
     stopped = None
-    with database.connect(rows=True, autocommit=True) as connection:
+    with database.connect("report", rows=True, autocommit=True) as connection:
         if name != MAIL and (why := _closed(connection, name, config)):
             return Delivered(dead=_give_up_channel(connection, name, why))
         opened = transport(settings().smtp_url, settings().directory("outbox")) if name == MAIL else _opened(config)

@@ -17,7 +17,7 @@ _UNDER_WAY = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.Dagst
 )
 def outbox_delivery(context: dg.SensorEvaluationContext):
     # No run key: a message that was put off is due again, and the table says when.
-    with database.connect() as connection:
+    with database.connect("report") as connection:
         if not is_due(connection):
             return dg.SkipReason("No mail is due.")
     under_way = dg.RunsFilter(job_name=deliver_outbox.name, statuses=_UNDER_WAY)

@@ -27,7 +27,7 @@ class Forecasting(dg.Config):
 @dg.asset(key=["ml", "models"], deps=[*_FIGURES, _PEOPLE, _PRODUCTS], group_name="ml", kinds={"python", "scikitlearn"})
 def models(context: dg.AssetExecutionContext, config: Training) -> dg.MaterializeResult:
     """Every model trained on final figures and scored out of sample; it serves only if it is better than what does."""
-    with database.connect() as connection:
+    with database.connect("ml") as connection:
         trained = train.train_all(connection, config.names, lambda name: context.log.info(f"{name}: training"))
     sentences = dict(train.summary(trained))
     for name, sentence in sentences.items():
@@ -39,14 +39,14 @@ def models(context: dg.AssetExecutionContext, config: Training) -> dg.Materializ
 @dg.asset(key=["ml", "forecasts"], deps=[*_FIGURES, _PRODUCTS, models], group_name="ml", kinds={"python", "postgres"})
 def forecasts(context: dg.AssetExecutionContext, config: Forecasting) -> dg.MaterializeResult:
     """The days and hours to come, with intervals of 80 and 95 %, frozen as they are made."""
-    with database.connect() as connection:
+    with database.connect("ml") as connection:
         return _result(context, predict.predict_forecasts(connection, config.names))
 
 
 @dg.asset(key=["ml", "forecast_scores"], deps=[*_FIGURES, forecasts], group_name="ml", kinds={"python", "postgres"})
 def forecast_scores(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """What became of the forecasts made before: each value beside the truth that has arrived since."""
-    with database.connect() as connection:
+    with database.connect("ml") as connection:
         scored = feedback.score_forecasts(connection)
     return dg.MaterializeResult(metadata={**scored, "rows": sum(scored.values())})
 
@@ -54,7 +54,7 @@ def forecast_scores(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 @dg.asset(key=["ml", "anomalies"], deps=[_FIGURES[1], models], group_name="ml", kinds={"python", "postgres"})
 def anomalies(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """How unusual each final hour of each metric was, judged by the hours before it."""
-    with database.connect() as connection:
+    with database.connect("ml") as connection:
         return _result(context, predict.predict_anomalies(connection))
 
 
@@ -63,7 +63,7 @@ def anomalies(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 )
 def churn_scores(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """How likely each person is to stay away for the next two weeks, and why."""
-    with database.connect() as connection:
+    with database.connect("ml") as connection:
         context.log.info(f"{feedback.settle_churn(connection):,} earlier scores settled by what people did since")
         return _result(context, predict.predict_churn(connection))
 

@@ -30,7 +30,7 @@ def apply_retention(context: dg.OpExecutionContext) -> None:
 @dg.op(description="Removes Dagster's records of runs that ended long ago.")
 def prune_runs(context: dg.OpExecutionContext) -> None:
     """The instance's own `retention` setting prunes the ticks of schedules and sensors; runs have no such setting."""
-    with database.connect() as connection:
+    with database.connect("eraser") as connection:
         query = "select now() - %s::interval"
         (before,) = connection.execute(query, [configured().runs]).fetchone()
     context.add_output_metadata({"runs removed": delete_runs(context.instance, before)})

@@ -36,7 +36,7 @@ def apply() -> Applied:
     Each day is archived from one snapshot, then marked as expired, then detached without making readers wait; killed in
     between, the next application goes on. Raises TidemarkError when another one is under way.
     """
-    with database.connect(autocommit=True) as connection:
+    with database.connect("eraser", autocommit=True) as connection:
         _alone(connection)
         for (day,) in connection.execute("select day from ops.expired_days where is_whole").fetchall():
             partitions.drop(connection, day)  # what a killed application left
@@ -64,7 +64,7 @@ def restore(day: date) -> dict:
     The day takes events again, until the next application archives it with them. Raises TidemarkError when the day did
     not expire, was not archived, or its archive is damaged.
     """
-    with database.connect(autocommit=True) as connection:
+    with database.connect("eraser", autocommit=True) as connection:
         _alone(connection)
         query = "select archive from ops.expired_days where day = %s and is_whole"
         found = connection.execute(query, [day]).fetchone()
@@ -92,9 +92,9 @@ def listed() -> dict:
     `expired` has a dictionary for each day: day, rows, archive, expired_at.
     """
     kept = retention().tables.raw_events
-    with database.connect() as connection:
+    with database.connect("eraser") as connection:
         stored, as_of = partitions.stored_days(connection), _as_of(connection)
-    with database.connect(rows=True) as connection:
+    with database.connect("eraser", rows=True) as connection:
         query = "select day, rows, archive, expired_at from ops.expired_days order by day"
         expired = connection.execute(query).fetchall()
     return {

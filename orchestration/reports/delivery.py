@@ -33,10 +33,10 @@ def send(name: str, to: list[str] | None = None) -> Sent:
     `to` gets it again when there are newer figures. Raises TidemarkError when it cannot be rendered.
     """
     recipients = _addresses(to) if to else definitions.definition(name).recipients
-    with database.connect() as connection:
+    with database.connect("report") as connection:
         rendered = render(name, connection)
     paths = store(rendered)
-    with database.connect() as connection:
+    with database.connect("report") as connection:
         queued = enqueue(connection, rendered, recipients, by_hand=bool(to))
     return Sent(paths, queued, rendered.held)
 

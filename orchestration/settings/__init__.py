@@ -1,5 +1,6 @@
 """Typed settings from the environment, and the models of `config/*.yml`, a module each. Nothing here computes."""
 
+from orchestration.settings.access import Access, Reader
 from orchestration.settings.alerts import (
     AbsenceRule,
     AlertmanagerChannel,
@@ -86,6 +87,11 @@ def alerts() -> Alerts:
 
 def reports() -> dict[str, Report]:
     return load("reports.yml", Reports).reports
+
+
+def access() -> Access:
+    """Without a list of one's own, nobody but the operator reads."""
+    return _own_or_shipped("access.yml", Access)
 
 
 def retention() -> Retention:

@@ -51,7 +51,7 @@ def specs(nodes: dict[str, dict], layer: str) -> list[dg.AssetSpec]:
 def _layer_asset(layer: str, description: str, nodes: dict[str, dict]) -> dg.AssetsDefinition:
     @dg.multi_asset(name=layer, specs=specs(nodes, layer), description=description, can_subset=False)
     def build_layer(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
-        with database.connect() as connection:
+        with database.connect("transformer") as connection:
             high_mark = marks.high_mark(connection, context.run.run_id)
             if layer == "predictions":  # they know what was published when they were made, and no more
                 high_mark = marks.mark(connection, "views.metric_daily")

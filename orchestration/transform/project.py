@@ -114,7 +114,7 @@ def build(layers: str, high_mark: int) -> list:
     """
     files, names = checksum(), layers.split()
     kinds = {layer: {*_relations(layer).values()} for layer in names}
-    with database.connect() as connection:
+    with database.connect("transformer") as connection:
         made = [layer for layer in names if "view" in kinds[layer] and _stands(connection, layer, files, ["view"])]
     asked = [layer for layer in names if layer not in made or kinds[layer] != {"view"}]
     if not asked:
@@ -122,7 +122,7 @@ def build(layers: str, high_mark: int) -> list:
     selected = [f"config.meta.layer:{layer}" for layer in asked]
     leave = [f"config.meta.layer:{layer},config.materialized:view" for layer in made]
     results = run(["run", "--select", *selected, *(["--exclude", *leave] if leave else [])], high_mark=high_mark)
-    with database.connect() as connection:
+    with database.connect("transformer") as connection:
         for layer in names:
             _remember_built(connection, layer, files)
     return results

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import psycopg
 from psycopg import sql
@@ -20,9 +20,20 @@ WAREHOUSE, DAGSTER = "tidemark", "dagster"
 _MIGRATION_LOCK = 7_461_001
 
 
-def url() -> str:
-    """The warehouse's URL. Starts the embedded server when none is configured; creates and migrates the database."""
-    return _ready_warehouse(_given_url(), settings().home.resolve())
+def url(role: str | None = None) -> str:
+    """The warehouse's URL, for sessions that are `role` from their beginning, or else the login of the URL.
+
+    Starts the embedded server when none is configured; creates and migrates the database.
+    """
+    target = _ready_warehouse(_given_url(), settings().home.resolve())
+    return with_role(target, role) if role else target
+
+
+def with_role(target: str, role: str) -> str:
+    """A URL whose sessions put on a role: `reset role` gives it back to them, not what their login may."""
+    parts = urlsplit(target)
+    query = "&".join(filter(None, [parts.query, f"options=-c%20role%3D{quote(role)}"]))
+    return f"postgresql://{parts.netloc}{parts.path}?{query}"
 
 
 def _given_url() -> str | None:
@@ -90,10 +101,9 @@ def parameters(target: str | None = None) -> dict[str, str]:
 
 def _connect(target: str, **options) -> psycopg.Connection:
     # Compiling a query over hundreds of partitions takes longer than running it.
+    session = f"{conninfo_to_dict(target).get('options', '')} -c timezone=UTC -c jit=off".strip()
     try:
-        return psycopg.connect(
-            make_conninfo(target, options="-c timezone=UTC -c jit=off", connect_timeout=10), **options
-        )
+        return psycopg.connect(make_conninfo(target, options=session, connect_timeout=10), **options)
     except psycopg.OperationalError as error:
         where = {key: value for key, value in conninfo_to_dict(target).items() if key in ("host", "port", "dbname")}
         place = " ".join(f"{key}={value}" for key, value in where.items())
@@ -126,6 +136,8 @@ def migrate(target: str) -> list[str]:
     with _connect(target) as connection:
         if connection.info.server_version < 150000:
             raise TidemarkError("Tidemark needs PostgreSQL 15 or newer: point TIDEMARK_DATABASE_URL at one.")
+        if not _pending(connection):
+            return applied
         connection.execute("select pg_advisory_lock(%s)", [_MIGRATION_LOCK])
         connection.execute("create schema if not exists ops")
         connection.execute(
@@ -133,25 +145,43 @@ def migrate(target: str) -> list[str]:
                (name text primary key, applied_at timestamptz not null default now())"""
         )
         connection.commit()
-        known = {name for (name,) in connection.execute("select name from ops.migrations")}
-        for path in sorted(MIGRATIONS.glob("*.sql")):
-            if path.name not in known:
-                connection.execute(path.read_text())
-                connection.execute("insert into ops.migrations (name) values (%s)", [path.name])
-                connection.commit()
-                applied.append(path.name)
+        for path in _pending(connection):
+            _apply(connection, path)
+            applied.append(path.name)
+        connection.execute("call ops.settle()")  # what is new gets its owner and its grants
         connection.execute("select pg_advisory_unlock(%s)", [_MIGRATION_LOCK])
     return applied
 
 
+def _pending(connection: psycopg.Connection) -> list[Path]:
+    """The migrations that this database has not seen, in order."""
+    exists = connection.execute("select to_regclass('ops.migrations')").fetchone()[0]
+    known = {name for (name,) in connection.execute("select name from ops.migrations")} if exists else set()
+    return [path for path in sorted(MIGRATIONS.glob("*.sql")) if path.name not in known]
+
+
+def _apply(connection: psycopg.Connection, path: Path) -> None:
+    try:
+        connection.execute(path.read_text())
+    except psycopg.errors.InsufficientPrivilege as error:
+        login, name = connection.info.user, connection.info.dbname
+        raise TidemarkError(
+            f"The login {login} may not prepare the database {name} ({error.diag.message_primary}): have an "
+            f'administrator run `alter role "{login}" createrole; alter database "{name}" owner to "{login}"` once.'
+        ) from error
+    connection.execute("insert into ops.migrations (name) values (%s)", [path.name])
+    connection.commit()
+
+
 @contextmanager
-def connect(*, rows: bool = False, autocommit: bool = False) -> Iterator[psycopg.Connection]:
+def connect(role: str | None = None, *, rows: bool = False, autocommit: bool = False) -> Iterator[psycopg.Connection]:
     """A connection to the warehouse in UTC: commits when the block ends, rolls back when it raises.
 
+    `role` is the stage's, of migration 0020; without one it is the login of the URL, which is for the operator alone.
     With `rows`, results are dictionaries. Raises TidemarkError when the database cannot be reached.
     """
     options = {"row_factory": dict_row} if rows else {}
-    with _connect(url(), autocommit=autocommit, **options) as connection:
+    with _connect(url(role), autocommit=autocommit, **options) as connection:
         yield connection
 
 
