@@ -25,12 +25,22 @@ def elasticities(days: pd.DataFrame) -> pd.DataFrame:
     says of e is drawn towards its category, and categories towards all, as far as the products' spread goes beyond
     their errors (empirical Bayes; spread by Paule and Mandel 1982, uncertainty of the mean included).
 
-    Returns, indexed by product_id: category, days, units, lowest_price, highest_price, variation (standard deviation
-    of log price), estimate and error (its own; empty where `reason` says why it has none), promotion_effect (relative),
+    Returns, indexed by product_id: category, days, units, lowest_price, usual_price (the median), highest_price,
+    variation (standard deviation of log price), estimate and error (its own; empty where `reason` says why it has none), promotion_effect (relative),
     elasticity, its standard deviation `spread`, lo and hi (LEVEL), reason.
     """
     rows = [_own(product, frame) for product, frame in days.groupby("product_id", sort=True)]
-    columns = ["category", "days", "units", "lowest_price", "highest_price", "variation", "estimate", "error"]
+    columns = [
+        "category",
+        "days",
+        "units",
+        "lowest_price",
+        "usual_price",
+        "highest_price",
+        "variation",
+        "estimate",
+        "error",
+    ]
     columns += ["promotion_effect", "reason"]
     own = pd.DataFrame(rows, columns=["product_id", *columns]).set_index("product_id")
     own = own.astype({"estimate": float, "error": float, "promotion_effect": float})
@@ -47,10 +57,10 @@ def _own(product: str, days: pd.DataFrame) -> tuple:
     price, units = used["price"].to_numpy(float), used["units"].to_numpy(float)
     category = days["category"].iloc[-1]
     if len(used) == 0:
-        return product, category, 0, 0.0, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, "No price of it is known."
+        return product, category, 0, 0.0, *[np.nan] * 7, "No price of it is known."
     level = np.log(price)
     variation = float(np.sqrt(np.cov(level, aweights=used["exposure"], ddof=0))) if len(used) > 1 else 0.0
-    told = (product, category, len(used), units.sum(), price.min(), price.max(), variation)
+    told = (product, category, len(used), units.sum(), price.min(), np.median(price), price.max(), variation)
     if reason := _too_little(len(used), units.sum(), variation):
         return *told, np.nan, np.nan, np.nan, reason
     design = [np.ones(len(used)), level - level.mean()]
@@ -124,6 +134,38 @@ def _excess(estimate: np.ndarray, variance: np.ndarray, place: np.ndarray) -> fl
     while surplus(highest) > 0:
         highest *= 4
     return float(brentq(surplus, 0.0, highest))
+
+
+def evaluate(days: pd.DataFrame) -> dict[str, float]:
+    """The mean Poisson deviance of units on the last fifth of the days, with what the days before say of prices.
+
+    deviance, deviance_each_alone (without drawing towards the category) and deviance_without_price, all with the level
+    of each product of the days before; n, the rows judged. Lower is better. Raises ValueError when no product that was
+    sold before has a price of its own.
+    """
+    from sklearn.metrics import mean_poisson_deviance
+
+    at = days["day"].sort_values().iloc[int(0.8 * len(days))]
+    past, later = days[days["day"] < at], days[(days["day"] >= at) & (days["exposure"] > 0)]
+    known = elasticities(past) if len(past) else pd.DataFrame()
+    if known.empty or known["estimate"].isna().all():
+        raise ValueError("No product was sold at prices that varied, before the days of the test.")
+    known = known[known["estimate"].notna()]
+    later = later[later["product_id"].isin(known.index)]
+    past = past[past["product_id"].isin(known.index)]
+    if later.empty:
+        raise ValueError("No product whose prices varied was on sale in the days of the test.")
+    found = {}
+    for name, slope in (
+        ("deviance", known["elasticity"]),
+        ("deviance_each_alone", known["estimate"]),
+        ("deviance_without_price", known["estimate"] * 0.0),
+    ):
+        before = past["exposure"] * past["price"] ** past["product_id"].map(slope)
+        level = past["units"].groupby(past["product_id"]).sum() / before.groupby(past["product_id"]).sum()
+        due = later["exposure"] * later["price"] ** later["product_id"].map(slope) * later["product_id"].map(level)
+        found[name] = float(mean_poisson_deviance(later["units"], due.clip(lower=1e-9)))
+    return {**found, "n": len(later)}
 
 
 def recommended(known: pd.DataFrame, price: Mapping[str, float], units: Mapping[str, float], cost: Mapping[str, float]):
