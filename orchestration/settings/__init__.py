@@ -31,6 +31,7 @@ from orchestration.settings.config import Address, Model, filled, load, place
 from orchestration.settings.contract import Contract, Handling
 from orchestration.settings.environment import ROOT, settings
 from orchestration.settings.forecasts import Forecast, Forecasts
+from orchestration.settings.prices import Prices, Promotion
 from orchestration.settings.reports import Report, Reports
 from orchestration.settings.retention import Kept, Retention
 from orchestration.settings.sources import (
@@ -66,6 +67,10 @@ def experiments() -> dict[str, Experiment]:
 
 def forecasts() -> Forecasts:
     return _own_or_shipped("forecasts.yml", Forecasts)
+
+
+def prices() -> Prices:
+    return _own_or_shipped("prices.yml", Prices)
 
 
 def tenant() -> Tenant:

@@ -66,6 +66,8 @@ class Experiment(Config):
     variants: dict[ConfiguredName, Annotated[float, Field(gt=0)]] = Field(min_length=2, description="weights")
     goals: dict[ConfiguredName, Goal] = Field(min_length=1)
     windows: list[Annotated[timedelta, Field(gt=timedelta(0))]] = Field(min_length=1)
+    users: int | None = Field(None, gt=0, description="how many people are waited for, all variants together")
+    least_effect: float = Field(0.05, gt=0, description="relative to the first variant: what would be worth having")
 
 
 class Experiments(Config):

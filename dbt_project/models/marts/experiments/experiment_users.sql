@@ -45,8 +45,9 @@ select
     exposures.variant,
     exposures.exposed_at,
     exposures.is_mixed,
-    coalesce(sum(goals.events), 0)::bigint as conversions,
-    coalesce(sum(goals.value), 0) as value
+    coalesce(sum(goals.events) filter (where goals.occurred_at >= exposures.exposed_at), 0)::bigint as conversions,
+    coalesce(sum(goals.value) filter (where goals.occurred_at >= exposures.exposed_at), 0) as value,
+    coalesce(sum(goals.value) filter (where goals.occurred_at < exposures.exposed_at), 0) as value_before
 from exposures
 join plans using (experiment)
 left join events as goals
@@ -54,6 +55,6 @@ left join events as goals
     and goals.user_id = exposures.user_id
     and goals.name = exposures.experiment
     and goals.step = plans.goal
-    and goals.occurred_at >= exposures.exposed_at
+    and goals.occurred_at >= exposures.exposed_at - plans.window_seconds * interval '1 second'
     and goals.occurred_at < exposures.exposed_at + plans.window_seconds * interval '1 second'
 group by 1, 2, 3, 4, 5, 6, 7

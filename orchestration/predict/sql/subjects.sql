@@ -1,0 +1,7 @@
+-- Who was active in the 28 newest complete days.
+select user_id
+from api.user_daily
+where day > (select max(day) - 28 from api.metric_daily where is_final and segment = 'all')
+    and day <= (select max(day) from api.metric_daily where is_final and segment = 'all')
+group by 1
+order by 1
