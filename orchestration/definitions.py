@@ -18,7 +18,7 @@ from orchestration.predict import schedules as predict_schedules
 from orchestration.privacy import jobs as privacy_jobs
 from orchestration.privacy import schedules as privacy_schedules
 from orchestration.reports import jobs as report_jobs
-from orchestration.reports import schedules as report_schedules
+from orchestration.reports import sensors as report_sensors
 from orchestration.transform import assets as transform
 
 defs = dg.Definitions(
@@ -37,10 +37,15 @@ defs = dg.Definitions(
     schedules=[
         *jobs.schedules,
         *predict_schedules.schedules,
-        *report_schedules.schedules,
         *privacy_schedules.schedules,
     ],
-    sensors=[*arrivals.sensors, *fast.sensors, *alert_sensors.sensors, *outbox_sensors.sensors],
+    sensors=[
+        *arrivals.sensors,
+        *fast.sensors,
+        *alert_sensors.sensors,
+        *report_sensors.sensors,
+        *outbox_sensors.sensors,
+    ],
     loggers={"progress": progress.progress},
     # One process a run: a process a step would cost two seconds a step, and the steps are light.
     executor=dg.in_process_executor,

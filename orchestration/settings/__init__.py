@@ -28,7 +28,7 @@ from orchestration.settings.analytics import Experiment, Experiments, Funnel, Fu
 from orchestration.settings.config import Address, Model, filled, load, place
 from orchestration.settings.contract import Contract, Handling
 from orchestration.settings.environment import ROOT, settings
-from orchestration.settings.reports import Report, Reports
+from orchestration.settings.reports import Recipient, Report, Reports
 from orchestration.settings.retention import Kept, Retention
 from orchestration.settings.sources import (
     Basic,
@@ -78,8 +78,8 @@ def alerts() -> Alerts:
     return load("alerts.yml", Alerts)
 
 
-def reports() -> dict[str, Report]:
-    return load("reports.yml", Reports).reports
+def reports() -> Reports:
+    return load("reports.yml", Reports)
 
 
 def retention() -> Retention:

@@ -1,0 +1,5 @@
+from orchestration.reports import definitions, delivery
+def test_all(published):
+    for name in definitions.available():
+        sent = delivery.preview(name)
+        print(name, sent.held)
