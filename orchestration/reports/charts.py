@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestration.reports.figures import Form
+from orchestration.reports.figures import NBSP, Form
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -223,7 +223,7 @@ def _draw_marks(axes: "Axes", series: Daily) -> None:
 def _label_last(axes: "Axes", last: Point, series: Daily, size: float) -> None:
     """The newest final value: beside the chart, or at its top where a forecast goes on to the right."""
     words = {"color": BLUE, "weight": "bold", "fontsize": size, "zorder": 6, "textcoords": "offset points"}
-    shown = series.form.figure(last.value, series.unit)
+    shown = series.form.figure(last.value, series.unit).removeprefix(f"{series.form.currency}{NBSP}")  # said above it
     if series.forecast:
         place = (_place(last.day), axes.get_ylim()[1])
         axes.annotate(f"{last.day:%a}: {shown}", place, xytext=(4, 2), ha="right", va="bottom", **words)

