@@ -215,22 +215,34 @@ def _run(job: str, as_json: bool, config: dict | None = None) -> None:
 
 @tidemark.command()
 @click.argument("name")
+@click.option(
+    "--for", "period", help="A day, week, month or quarter such as 2026-W10; the newest complete one if left out."
+)
 @click.option("--to", multiple=True, help="Send it to this address instead; may be repeated.")
+@click.option("--preview", "is_preview", is_flag=True, help="Make it with every format, and send it to nobody.")
+@click.option(
+    "--again", "is_again", is_flag=True, help="Make the kept report of --for again, and prove it is as it was."
+)
 @as_json
-def report(name: str, to: tuple[str, ...], as_json: bool) -> None:
-    """Render a report and send it to its readers."""
+def report(name: str, period: str | None, to: tuple[str, ...], is_preview: bool, is_again: bool, as_json: bool) -> None:
+    """Make a report and send it to its readers."""
     import dataclasses
 
     from orchestration.outbox.delivery import deliver
-    from orchestration.reports.delivery import send
+    from orchestration.reports import delivery
 
-    sent = send(name, list(to) or None)
-    delivered = dataclasses.asdict(deliver())
+    if ((is_preview or is_again) and to) or (is_preview and is_again):
+        raise TidemarkError("Give one of --to, --preview and --again: they say what becomes of the report.")
+    if is_again:
+        sent = delivery.again(name, period)
+    else:
+        sent = delivery.preview(name, period) if is_preview else delivery.send(name, list(to) or None, period)
     result = {
         "paths": {file: str(path) for file, path in sent.paths.items()},
         "queued": sent.queued,
         "held": sent.held,
-        "delivered": delivered,
+        "told": sent.told,
+        "delivered": None if is_preview or is_again else dataclasses.asdict(deliver()),
     }
     console.show(result, as_json, console.report)
 

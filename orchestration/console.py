@@ -332,7 +332,11 @@ def report(result: dict) -> None:
         _out.print(f"[red]held[/red]    {escape(held)}", soft_wrap=True)
     for path in result["paths"].values():
         _out.print(path, soft_wrap=True, markup=False)
-    if result["queued"]:
+    if result["told"]:
+        _out.print(f"Told: {', '.join(result['told'])}")
+    if result["delivered"] is None:
+        _out.print("Sent to nobody")
+    elif result["queued"]:
         _out.print(f"Queued for {', '.join(result['queued'])}; {result['delivered']['sent']} message(s) sent")
         if stopped := result["delivered"]["stopped"]:
             _out.print(f"[red]The rest waits[/red]: {escape(stopped)}", soft_wrap=True)

@@ -19,7 +19,7 @@ from orchestration.predict import sensors as predict_sensors
 from orchestration.privacy import jobs as privacy_jobs
 from orchestration.privacy import schedules as privacy_schedules
 from orchestration.reports import jobs as report_jobs
-from orchestration.reports import schedules as report_schedules
+from orchestration.reports import sensors as report_sensors
 from orchestration.transform import assets as transform
 
 defs = dg.Definitions(
@@ -38,7 +38,6 @@ defs = dg.Definitions(
     schedules=[
         *jobs.schedules,
         *predict_schedules.schedules,
-        *report_schedules.schedules,
         *privacy_schedules.schedules,
     ],
     sensors=[
@@ -46,6 +45,7 @@ defs = dg.Definitions(
         *fast.sensors,
         *predict_sensors.sensors,
         *alert_sensors.sensors,
+        *report_sensors.sensors,
         *outbox_sensors.sensors,
     ],
     loggers={"progress": progress.progress},

@@ -61,7 +61,7 @@ def _configuration() -> str:
     who, known, alerts, reports = settings.tenant(), settings.sources(), settings.alerts(), settings.reports()
     return (
         f"{settings.settings().config}: {who.name} in {who.timezone}, {len(known)} sources, "
-        f"{len(alerts.rules)} alert rules, {len(reports)} reports"
+        f"{len(alerts.rules)} alert rules, {len(reports.reports)} reports"
     )
 
 

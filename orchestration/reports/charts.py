@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestration.reports import figures
+from orchestration.reports.figures import NBSP, Form
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,6 +102,10 @@ class Expected:
     lo_95: float
     hi_95: float
 
+    @classmethod
+    def of(cls, row: dict) -> "Expected":
+        return cls(**{key: row[key] for key in cls.__dataclass_fields__})
+
 
 @dataclass(frozen=True)
 class Daily:
@@ -109,12 +113,13 @@ class Daily:
 
     points: Sequence[Point]
     unit: str
-    currency: str
+    form: Form
     first: date  # the days that the report is about
     last: date
     forecast: Sequence[Expected] = ()
     unusual: frozenset[date] = frozenset()
     incidents: frozenset[date] = frozenset()
+    restated: frozenset[date] = frozenset()
 
 
 def daily(series: Daily, *, is_wide: bool = False) -> "Figure":
@@ -132,7 +137,7 @@ def daily(series: Daily, *, is_wide: bool = False) -> "Figure":
     _draw_unfinished(axes, series.points)
     _draw_marks(axes, series)
     _label_last(axes, final[-1], series, size)
-    axes.yaxis.set_major_formatter(lambda value, _: figures.short(round(value, 10), series.unit))
+    axes.yaxis.set_major_formatter(lambda value, _: series.form.short(round(value, 10), series.unit))
     axes.tick_params(labelsize=size - 0.5, pad=3)
     return figure
 
@@ -162,8 +167,6 @@ def _vertical_range(axes: "Axes", series: Daily) -> None:
 
     A day that has only begun does not set the scale: the first hours of a ratio can be anything.
     """
-    from matplotlib.ticker import MaxNLocator
-
     known = [point.value for point in series.points if point.is_final and point.value is not None]
     known += [edge for expected in series.forecast for edge in (expected.lo_95, expected.hi_95)]
     low, high = min(known), max(known)
@@ -172,7 +175,7 @@ def _vertical_range(axes: "Axes", series: Daily) -> None:
         axes.set_ylim(low - margin, high + margin)
     else:
         axes.set_ylim(low - margin if low < 0 else 0, max(high, 0) + margin)
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10], integer=series.unit == "count"))
+    axes.yaxis.set_major_locator(_few_ticks(series.unit))
 
 
 def _horizontal_range(axes: "Axes", series: Daily, ticks: int) -> None:
@@ -205,11 +208,14 @@ def _draw_unfinished(axes: "Axes", points: Sequence[Point]) -> None:
 
 
 def _draw_marks(axes: "Axes", series: Daily) -> None:
-    """A ring around a day with unusual hours, a triangle at the top where an incident opened."""
+    """A ring around a day with unusual hours, a square where it was restated, a triangle where an incident opened."""
     at = {point.day: point.value for point in series.points if point.value is not None}
-    unusual, incidents = (sorted(days & at.keys()) for days in (series.unusual, series.incidents))
+    marked = (series.unusual, series.incidents, series.restated)
+    unusual, incidents, restated = (sorted(days & at.keys()) for days in marked)
     ring = {"ls": "", "marker": "o", "ms": 8, "mfc": "none", "mec": VERMILION, "mew": 1.5}
     axes.plot([_place(day) for day in unusual], [at[day] for day in unusual], zorder=5, **ring)
+    square = {"ls": "", "marker": "s", "ms": 5.5, "mfc": PAPER, "mec": BLUE, "mew": 1.5}
+    axes.plot([_place(day) for day in restated], [at[day] for day in restated], zorder=5, **square)
     triangle = {"ls": "", "marker": "v", "ms": 6.5, "color": VERMILION, "clip_on": False}
     axes.plot([_place(day) for day in incidents], [axes.get_ylim()[1]] * len(incidents), zorder=5, **triangle)
 
@@ -217,9 +223,77 @@ def _draw_marks(axes: "Axes", series: Daily) -> None:
 def _label_last(axes: "Axes", last: Point, series: Daily, size: float) -> None:
     """The newest final value: beside the chart, or at its top where a forecast goes on to the right."""
     words = {"color": BLUE, "weight": "bold", "fontsize": size, "zorder": 6, "textcoords": "offset points"}
-    shown = figures.figure(last.value, series.unit, series.currency)
+    shown = series.form.figure(last.value, series.unit).removeprefix(f"{series.form.currency}{NBSP}")  # said above it
     if series.forecast:
         place = (_place(last.day), axes.get_ylim()[1])
         axes.annotate(f"{last.day:%a}: {shown}", place, xytext=(4, 2), ha="right", va="bottom", **words)
     else:
         axes.annotate(shown, (axes.get_xlim()[1], last.value), xytext=(4, 0), va="center", **words)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One of several things that are compared."""
+
+    name: str
+    value: float
+    text: str  # the value as a reader sees it
+    beside: float | None = None
+    lo: float | None = None
+    hi: float | None = None
+
+
+def bars(shown: Sequence[Bar], unit: str, form: Form, beside: str = "") -> "Figure":
+    """Bars that lie, the first at the top, each with its name before it and its value behind it."""
+    from matplotlib.figure import Figure
+
+    width, height = WIDE[0], 34 + 24 * len(shown) + (18 if beside else 0)
+    figure = Figure(figsize=(width / DPI, height / DPI), facecolor=PAPER)
+    top = 8 + (18 if beside else 0)
+    box = (180 / width, 24 / height, (width - 180 - 84) / width, (height - 24 - top) / height)
+    axes = figure.add_axes(box, facecolor=PAPER)
+    places = range(len(shown))
+    axes.barh(places, [bar.value for bar in shown], color=BLUE, height=0.62, zorder=2)
+    _draw_intervals(axes, shown)
+    if beside:
+        _draw_beside(axes, shown, beside)
+    edges = [edge for bar in shown for edge in (bar.value, bar.beside, bar.hi, bar.lo, 0.0) if edge is not None]
+    low, high = min(edges), max(edges)
+    axes.set_xlim(low - (high - low) * 0.04 if low < 0 else 0, high + (high - low) * 0.04 or 1)
+    axes.set_ylim(len(shown) - 0.5, -0.5)
+    axes.set_yticks(list(places), [_shortened(bar.name) for bar in shown], fontsize=10.5, color=INK)
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x", visible=True)
+    axes.xaxis.set_major_locator(_few_ticks(unit))
+    axes.xaxis.set_major_formatter(lambda value, _: form.short(round(value, 10), unit))
+    axes.tick_params(axis="x", labelsize=10, pad=2)
+    for place, bar in enumerate(shown):
+        end = max(edge for edge in (bar.value, bar.hi, 0.0) if edge is not None)
+        words = {"color": INK, "weight": "bold", "fontsize": 10.5, "textcoords": "offset points", "zorder": 6}
+        axes.annotate(bar.text, (end, place), xytext=(6, 0), va="center", annotation_clip=False, **words)
+    return figure
+
+
+def _few_ticks(unit: str):
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10], integer=unit == "count")
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 26 else f"{name[:25]}…"
+
+
+def _draw_intervals(axes: "Axes", shown: Sequence[Bar]) -> None:
+    for place, bar in enumerate(shown):
+        if bar.lo is not None and bar.hi is not None:
+            axes.plot([bar.lo, bar.hi], [place, place], color=INK, lw=1.6, zorder=4, solid_capstyle="butt")
+
+
+def _draw_beside(axes: "Axes", shown: Sequence[Bar], name: str) -> None:
+    """The second value as an upright mark, named once above."""
+    known = [(bar.beside, place) for place, bar in enumerate(shown) if bar.beside is not None]
+    mark = {"ls": "", "marker": "|", "ms": 17, "mew": 2.4, "color": VERMILION}
+    axes.plot([value for value, _ in known], [place for _, place in known], zorder=5, **mark)
+    words = {"color": VERMILION, "fontsize": 10, "ha": "left", "va": "bottom", "annotation_clip": False}
+    axes.annotate(f"┃ {name}", (0, 1), xycoords="axes fraction", xytext=(0, 2), textcoords="offset points", **words)

@@ -1,7 +1,9 @@
 """Numbers, days and times as a reader sees them. Only their form is decided here, never their value."""
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from zoneinfo import ZoneInfo
 
 NBSP = "\u00a0"
@@ -9,49 +11,89 @@ MISSING = "–"
 Number = Decimal | float | int
 
 
-def figure(value: Number | None, unit: str, currency: str) -> str:
-    """A value in a unit of the catalogue: `1,234`, `EUR 1,234`, `78.4`, `12.5 h`, `0.42 %` or `182 ms`."""
-    if value is None:
-        return MISSING
-    return _shapes(value, currency)[unit]().replace("-", "−").replace(" ", NBSP)
+@cache
+def _marks(locale: str) -> dict[int, str]:
+    """What stands between thousands and before decimals, in place of the English marks."""
+    from babel.numbers import get_decimal_symbol, get_group_symbol
+
+    group = get_group_symbol(locale)
+    return {ord(","): NBSP if group.isspace() else group, ord("."): get_decimal_symbol(locale)}
 
 
-def _shapes(value: Number, currency: str) -> dict:
-    return {
-        "count": lambda: f"{value:,.0f}" if value == round(value) else f"{value:,.1f}",
-        "money": lambda: f"{currency} {value:,.0f}" if abs(value) >= 1000 else f"{currency} {value:,.2f}",
-        "score": lambda: f"{value:,.1f}",
-        "seconds": lambda: _duration(value),
-        "rate": lambda: f"{value * 100:,.2f} %",
-        "ms": lambda: f"{value:,.0f} ms",
-    }
+@dataclass(frozen=True)
+class Form:
+    """How one reader wants figures: whose clock, which currency where none is named, the marks of which locale."""
+
+    zone: ZoneInfo
+    currency: str
+    locale: str = "en"
+
+    def figure(self, value: Number | None, unit: str, currency: str | None = None) -> str:
+        """A value in a unit: `1,234`, `EUR 1,234`, `78.4`, `12.5 h`, `0.42 %` or `182 ms`."""
+        if value is None:
+            return MISSING
+        shown = _SHAPES[unit](value)
+        if unit == "money":
+            shown = f"{currency or self.currency} {shown}"
+        return self.localized(shown.replace("-", "−").replace(" ", NBSP))
+
+    def change(self, rate: Number | None) -> str:
+        """A relative change with its sign: `+12.3 %`."""
+        if rate is None:
+            return MISSING
+        shown = f"{rate * 100:+,.1f}"
+        return self.localized(f"{'0.0' if shown in ('+0.0', '-0.0') else shown}{NBSP}%".replace("-", "−"))
+
+    def short(self, value: float, unit: str) -> str:
+        """A value as short as an axis wants it: `12k`, `3.5%`."""
+        if unit in ("rate", "change"):
+            return self.localized(f"{value * 100:g}%".replace("-", "−"))
+        if unit == "seconds":
+            return self.localized(f"{value / 3600:g} h")
+        for size, letter in ((1e9, "bn"), (1e6, "m"), (1e4, "k")):
+            if abs(value) >= size:
+                return self.localized(f"{value / (1e3 if letter == 'k' else size):g}{letter}".replace("-", "−"))
+        return self.localized(f"{value:,g}".replace("-", "−"))
+
+    def moment(self, value: datetime) -> str:
+        """`Sun 8 March 2026, 14:05 CET`."""
+        local = value.astimezone(self.zone)
+        return f"{day(local)} {local.year}, {local:%H:%M} {local.tzname()}"
+
+    def hour(self, value: datetime) -> str:
+        """`Thu 5 Mar 2026, 14:00`. The zone is named once, where hours are listed."""
+        local = value.astimezone(self.zone)
+        return f"{local:%a} {local.day} {local:%b} {local.year}, {local:%H:%M}"
+
+    def localized(self, shown: str) -> str:
+        """English figures with the marks of the reader's locale."""
+        return shown if self.locale.startswith("en") else shown.translate(_marks(self.locale))
+
+
+def _count(value: Number) -> str:
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
+
+
+def _number(value: Number) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{float(value):.3g}"
 
 
 def _duration(seconds: Number) -> str:
-    for size, unit in ((3600, "h"), (60, "min")):
-        if abs(seconds) >= size:
+    for least, size, unit in ((50 * 86400, 86400, "d"), (3600, 3600, "h"), (60, 60, "min")):
+        if abs(seconds) >= least:
             return f"{seconds / size:,.1f} {unit}"
     return f"{seconds:,.0f} s"
 
 
-def change(rate: Number | None) -> str:
-    """A relative change with its sign: `+12.3 %`."""
-    if rate is None:
-        return MISSING
-    shown = f"{rate * 100:+,.1f}"
-    return f"{'0.0' if shown in ('+0.0', '-0.0') else shown}{NBSP}%".replace("-", "−")
-
-
-def short(value: float, unit: str) -> str:
-    """A value as short as an axis wants it: `12k`, `3.5%`."""
-    if unit == "rate":
-        return f"{value * 100:g}%"
-    if unit == "seconds":
-        return f"{value / 3600:g} h"
-    for size, letter in ((1e9, "bn"), (1e6, "m"), (1e4, "k")):
-        if abs(value) >= size:
-            return f"{value / (1e3 if letter == 'k' else size):g}{letter}".replace("-", "−")
-    return f"{value:,g}".replace("-", "−")
+_SHAPES = {
+    "count": _count,
+    "money": lambda value: f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.2f}",
+    "score": lambda value: f"{value:,.1f}",
+    "seconds": _duration,
+    "rate": lambda value: f"{value * 100:,.2f} %",
+    "ms": lambda value: f"{value:,.0f} ms",
+    "number": _number,
+}
 
 
 def day(value: date, *, weekday: bool = True) -> str:
@@ -68,24 +110,8 @@ def days(first: date, last: date) -> str:
     return f"{first.day}–{last.day} {last:%B %Y}"
 
 
-def hour(value: datetime, zone: ZoneInfo) -> str:
-    """`Thu 5 Mar, 14:00`, on the tenant's clock. The zone is named once, where hours are listed."""
-    local = value.astimezone(zone)
-    return f"{local:%a} {local.day} {local:%b}, {local:%H:%M}"
-
-
-def moment(value: datetime, zone: ZoneInfo) -> str:
-    """`Sun 8 March 2026, 14:05 CET`."""
-    local = value.astimezone(zone)
-    return f"{day(local)} {local.year}, {local:%H:%M} {local.tzname()}"
-
-
-def label(metric: str) -> str:
-    """A metric's name in words: `latency_p95_ms` is 'Latency p95', `learning_seconds` is 'Learning time'."""
-    words = metric.removesuffix("_ms").replace("_seconds", "_time").replace("_", " ")
+def label(name: str) -> str:
+    """A metric's or a column's name in words: `latency_p95_ms` is 'Latency p95', `learning_seconds` 'Learning time'."""
+    words = name.removeprefix("is_").removeprefix("has_").removesuffix("_ms").removesuffix("_at")
+    words = words.replace("_seconds", "_time").replace("_", " ")
     return words[:1].upper() + words[1:]
-
-
-def plural(count: int, one: str, many: str | None = None) -> str:
-    """`1 record`, `1,204 records`."""
-    return f"{count:,}{NBSP}{one if count == 1 else many or one + 's'}"

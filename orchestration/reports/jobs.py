@@ -7,24 +7,26 @@ from orchestration.reports.delivery import send
 
 
 class ReportRequest(dg.Config):
-    """Which report, and for whom."""
+    """Which report, of when, and for whom."""
 
     name: str = Field("executive", description="a report of config/reports.yml")
     to: list[str] = Field(
         [], description="mail addresses to send it to instead of its recipients; none: its recipients"
     )
+    period: str = Field("", description="such as 2026-W10; none: the newest complete one")
 
 
 @dg.op(
-    name="send_report", description="Renders a report, keeps its files and queues its mail, once per period and reader."
+    name="send_report",
+    description="Makes a report for each of its readers, keeps it and queues its mail, once per period and reader.",
 )
 def send_report(context: dg.OpExecutionContext, config: ReportRequest) -> None:
-    sent = send(config.name, config.to or None)
+    sent = send(config.name, config.to or None, config.period or None)
     context.log.info(
         f"Queued for {', '.join(sent.queued)}" if sent.queued else "Its recipients have had it: not queued again"
     )
     for sentence in sent.held:
-        context.log.warning(sentence)
+        context.log.warning(f"Held back: {sentence}")
     metadata = {file: dg.MetadataValue.path(path) for file, path in sent.paths.items()}
     context.log_event(
         dg.AssetMaterialization(
@@ -35,7 +37,7 @@ def send_report(context: dg.OpExecutionContext, config: ReportRequest) -> None:
 
 @dg.job(
     name="report",
-    description="Makes a report of what is published: text, HTML with charts and PDF, queued for its recipients.",
+    description="Makes a report of what is published: mail, PDF, workbook and CSV, queued for its recipients.",
     executor_def=dg.in_process_executor,
 )
 def report() -> None:

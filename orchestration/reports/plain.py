@@ -6,28 +6,25 @@ from orchestration.reports.document import Table
 
 WIDTH = 76
 GAP = "  "
-NARROWEST = 12
+NARROWEST = 8
 
 
-def paragraph(sentence: str, mark: str = "") -> str:
+def paragraph(sentence: object, mark: str = "") -> str:
     """A wrapped paragraph; `mark` begins its first line, and the others are indented by as much."""
     return textwrap.fill(
-        sentence, WIDTH, initial_indent=mark, subsequent_indent=" " * len(mark), break_on_hyphens=False
+        str(sentence), WIDTH, initial_indent=mark, subsequent_indent=" " * len(mark), break_on_hyphens=False
     )
 
 
 def table(shown: Table) -> str:
     """A table in columns: figures flush right, long texts wrapped within their column."""
-    heads = shown.heads
-    groups = [(heading, [[cell.text for cell in row] for row in rows]) for heading, rows in shown.groups]
-    lines = [[name for name, _ in heads], *(row for _, rows in groups for row in rows)]
-    widths = _widths([max(len(line[column]) for line in lines) for column in range(len(heads))])
-    aligned = [(width, is_figure) for width, (_, is_figure) in zip(widths, heads, strict=True)]
-    parts = [_row(lines[0], aligned), GAP.join("-" * width for width in widths)]
-    for heading, rows in groups:
-        parts += ["", heading] if heading else []
-        parts += [_row(row, aligned) for row in rows]
-    return "\n".join(parts)
+    heads = [column.label for column in shown.columns]
+    rows = [[fact.text for fact in row] for row in shown.rows[: shown.shown]]
+    widths = _widths([max(len(line[at]) for line in (heads, *rows)) for at in range(len(heads))])
+    aligned = [(width, column.is_figure) for width, column in zip(widths, shown.columns, strict=True)]
+    return "\n".join(
+        [_row(heads, aligned), GAP.join("-" * width for width in widths), *(_row(row, aligned) for row in rows)]
+    )
 
 
 def _widths(natural: list[int]) -> list[int]:

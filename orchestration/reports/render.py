@@ -1,21 +1,22 @@
-"""From a snapshot to the parts of a report: text, HTML with its charts, PDF, manifest. Nothing is written or sent."""
+"""From a snapshot to the parts of a report: text, HTML, PDF, workbook, CSV, manifest. Nothing is written or sent."""
 
 import json
 import platform
 import re
 from base64 import b64encode
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psycopg
-
-from orchestration.reports import charts, definitions, figures, plain, snapshot
-from orchestration.reports.document import Document, Notice
+from orchestration.reports import charts, checks, facts, figures, plain, sheets, template
+from orchestration.reports.content import Content, NoData
+from orchestration.reports.document import Document, Notice, Sentence, Table
+from orchestration.reports.figures import Form
 from orchestration.reports.snapshot import Period, Snapshot
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ LONG_WORD = re.compile(r"\S{24}")
 
 @dataclass(frozen=True)
 class Rendered:
-    """A finished report: the parts of its mail, and the files that are kept of it."""
+    """A finished report, or the notice that takes its place: the parts of its mail, and the files kept of it."""
 
     name: str
     subject: str
@@ -36,69 +37,108 @@ class Rendered:
     text: str
     html: str  # names its pictures as `cid:` and a key of `images`
     images: dict[str, bytes]
-    files: dict[str, bytes]  # report.txt, report.html (its pictures inside), report.pdf
-    held: list[str]  # a sentence for each table that a gate holds back
+    files: dict[str, bytes]  # report.txt, report.html (its pictures inside), report.pdf, report.xlsx, TABLE.csv
+    held: list[str]  # why the report itself is not there; empty when it is
     manifest: dict
+    attached: list[str] = field(default_factory=list)  # which of the files go with the mail
 
 
-def render(name: str, connection: psycopg.Connection) -> Rendered:
-    """Make a report of what is published, as of the newest complete day.
+@dataclass(frozen=True)
+class Wanted:
+    """In which form one reader wants which report."""
 
-    All its queries see one snapshot, and the same snapshot gives the same files: none holds the time it was made.
-    Raises TidemarkError when there is no such report or nothing is published.
+    name: str
+    template: str
+    locale: str = "en"
+    formats: tuple[str, ...] = ("pdf",)
+    only_final: bool = False
+
+
+def render(wanted: Wanted, seen: Snapshot) -> Rendered:
+    """Make a report of a snapshot, or the notice that it is held back and why.
+
+    The same snapshot gives the same files: none holds the time it was made.
     """
-    template = definitions.definition(name).template
-    seen = snapshot.take(definitions.queries(template), connection)
-    document = definitions.content(template).document(seen)
-    notice = _notice(seen)
+    form = Form(seen.zone, seen.currency, wanted.locale)
+    reasons = checks.of_snapshot(seen, form, only_final=wanted.only_final)
+    if not reasons:
+        try:
+            document = Content(template.read(wanted.template), seen, form).document()
+            reasons = checks.of_document(document)
+        except NoData as error:
+            reasons = [f"{error}.".capitalize()]
+    return _notice(wanted, seen, reasons) if reasons else _report(wanted, seen, form, document)
+
+
+def _report(wanted: Wanted, seen: Snapshot, form: Form, document: Document) -> Rendered:
     pictures = _draw(document)
-    words = {
-        "document": document,
-        "notice": notice,
-        "tenant": seen.tenant,
-        "period": figures.days(seen.period.first, seen.period.last),
-    }
-    cids = {chart: f"{chart}@{name}.{seen.period.name}.tidemark" for chart in pictures}
+    words = {"document": document, "tenant": seen.tenant, "period": _days(seen.period)}
+    cids = {chart: f"{chart}@{wanted.name}.{seen.period.name}.tidemark" for chart in pictures}
     html = _layout("report.html.j2").render(**words, images=cids)
     text = _layout("report.txt.j2").render(**words).replace(figures.NBSP, " ")
     images = {cids[chart]: png for chart, (png, _) in pictures.items()}
-    files = {
-        "report.txt": text.encode(),
-        "report.html": _with_pictures_inside(html, images).encode(),
-        "report.pdf": _pdf(words, {chart: svg for chart, (_, svg) in pictures.items()}, seen),
-    }
+    attached = _attachments(wanted, seen, form, document, {chart: svg for chart, (_, svg) in pictures.items()})
+    kept = {"report.txt": text.encode(), "report.html": _with_pictures_inside(html, images).encode()}
     return Rendered(
-        name=name,
-        subject=_subject(document, notice, words),
+        name=wanted.name,
+        subject=_subject(seen, document.headline.text),
         period=seen.period,
         text=text,
         html=html,
         images=images,
+        files=kept | attached,
+        held=[],
+        manifest=_manifest(wanted, seen, kept | attached) | _said(document, seen),
+        attached=list(attached),
+    )
+
+
+def _days(period: Period) -> str:
+    return figures.days(period.first, period.last)
+
+
+def _subject(seen: Snapshot, finding: str) -> str:
+    return f"{seen.tenant}: {finding} ({_days(seen.period)})".replace(figures.NBSP, " ")
+
+
+def _attachments(
+    wanted: Wanted, seen: Snapshot, form: Form, document: Document, drawn: dict[str, str]
+) -> dict[str, bytes]:
+    """The files that a reader asked for; each kind is made only if somebody did."""
+    about = {"Report": document.title, "Of": seen.tenant, "Period": _days(seen.period), "Time zone": form.zone.key}
+    made_at = _end(seen)
+    makers = {
+        "pdf": lambda: {"report.pdf": _pdf(document, seen, drawn, form)},
+        "xlsx": lambda: {"report.xlsx": sheets.workbook(document, form, about, made_at)},
+        "csv": lambda: {f"{shown.name}.csv": sheets.tables(shown, form) for shown in document.tables},
+    }
+    return {file: body for kind in sorted(set(wanted.formats)) for file, body in makers[kind]().items()}
+
+
+def _end(seen: Snapshot) -> datetime:
+    """The end of the period: what files are dated."""
+    return datetime.combine(seen.period.last + timedelta(days=1), time(), seen.zone)
+
+
+def _notice(wanted: Wanted, seen: Snapshot, reasons: list[str]) -> Rendered:
+    """What is said instead of figures that cannot be stood for."""
+    title = f"{template.read(wanted.template).title}: figures are held back"
+    notice = Notice(title, reasons, "No figures are sent meanwhile. The report follows when they can be stood for.")
+    words = {"notice": notice, "tenant": seen.tenant, "period": _days(seen.period)}
+    html = _layout("notice.html.j2").render(**words)
+    text = _layout("notice.txt.j2").render(**words).replace(figures.NBSP, " ")
+    files = {"notice.txt": text.encode(), "notice.html": html.encode()}
+    return Rendered(
+        name=wanted.name,
+        subject=_subject(seen, title),
+        period=seen.period,
+        text=text,
+        html=html,
+        images={},
         files=files,
-        held=notice.sentences if notice else [],
-        manifest=_manifest(name, template, seen, files),
+        held=reasons,
+        manifest=_manifest(wanted, seen, files) | {"withheld": reasons},
     )
-
-
-def _subject(document: Document, notice: Notice | None, words: dict) -> str:
-    finding = notice.title if notice else document.headline
-    return f"{words['tenant']}: {finding} ({words['period']})".replace(figures.NBSP, " ")
-
-
-def _notice(seen: Snapshot) -> Notice | None:
-    """What is held back, since when, at which mark and why; the same on every report."""
-    if not seen.held:
-        return None
-    meaning = "The figures below were published before that; newer ones follow when the gate passes."
-    return Notice("Figures are held back", [_held_sentence(row, seen) for row in seen.held], meaning)
-
-
-def _held_sentence(row: dict, seen: Snapshot) -> str:
-    passed = (
-        f"It last passed at load {row['passed_load_id']:,}." if row["passed_load_id"] else "It never passed before."
-    )
-    since = figures.moment(row["since"], seen.zone)
-    return f"Since {since}, at load {row['load_id']:,}: {row['sentence'].rstrip('.')}. {passed}"
 
 
 def _draw(document: Document) -> dict[str, tuple[bytes, str]]:
@@ -117,7 +157,7 @@ def _layout(name: str) -> "jinja2.Template":
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(LAYOUTS),
-        autoescape=lambda template: template.endswith(".html.j2"),
+        autoescape=lambda layout: layout.endswith(".html.j2"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -126,9 +166,9 @@ def _layout(name: str) -> "jinja2.Template":
     return environment.get_template(name)
 
 
-def _breakable(words: str) -> str:
+def _breakable(words: object) -> str:
     """Text in which a word that no column could hold may break."""
-    return LONG_WORD.sub("\\g<0>\u200b", words)
+    return LONG_WORD.sub("\\g<0>\u200b", str(words))
 
 
 def _with_pictures_inside(html: str, images: dict[str, bytes]) -> str:
@@ -137,33 +177,63 @@ def _with_pictures_inside(html: str, images: dict[str, bytes]) -> str:
     return html
 
 
-def _pdf(words: dict, pictures: dict[str, str], seen: Snapshot) -> bytes:
+def _pdf(document: Document, seen: Snapshot, pictures: dict[str, str], form: Form) -> bytes:
     """A tagged, accessible PDF (PDF/UA-1), dated at the end of the report's last day."""
+    return typeset(document, seen, pictures, form)(format="pdf", pdf_standards=["ua-1"])
+
+
+def typeset(document: Document, seen: Snapshot, pictures: dict[str, str], form: Form) -> partial:
+    """The print engine with a report in it: called with a format, it gives the pages as such."""
     import typst
 
-    document = asdict(words["document"])
-    report = document | {
-        "tenant": words["tenant"],
-        "period": words["period"],
-        "notice": asdict(words["notice"]) if words["notice"] else None,
+    report = {
+        "title": document.title,
+        "tenant": seen.tenant,
+        "period": _days(seen.period),
+        "paper": "us-letter" if form.locale.endswith(("_US", "_CA")) else "a4",
+        "headline": document.headline.text,
+        "findings": [said.text for said in document.findings],
+        "actions": [said.text for said in document.actions],
+        "tiles": [
+            {
+                "label": tile.label,
+                "value": tile.value.text,
+                "change": tile.change.text if tile.change else "",
+                "tone": tile.change.tone if tile.change else "plain",
+            }
+            for tile in document.tiles
+        ],
+        "charts_note": document.charts_note,
         "charts": [
-            {key: chart[key] for key in ("title", "subtitle", "alt", "is_wide")} | {"svg": pictures[chart["name"]]}
-            for chart in document["charts"]
+            {
+                "title": chart.title.text,
+                "subtitle": chart.subtitle,
+                "alt": chart.alt,
+                "is_wide": chart.is_wide,
+                "svg": pictures[chart.name],
+            }
+            for chart in document.charts
         ],
-        "tables": [
-            shown | {"heads": table.heads}
-            for shown, table in zip(document["tables"], words["document"].tables, strict=True)
-        ],
+        "tables": [_printed(shown) for shown in document.tables],
+        "notes": document.notes,
     }
-    midnight = datetime.combine(seen.period.last + timedelta(days=1), time(), seen.zone)
-    return typst.compile(
+    return partial(
+        typst.compile,
         LAYOUTS / "report.typ",
         root=LAYOUTS,
         font_paths=_fonts(),
-        sys_inputs={"report": json.dumps(report, default=str)},
-        pdf_standards=["ua-1"],
-        timestamp=int(midnight.timestamp()),
+        sys_inputs={"report": json.dumps(report)},
+        timestamp=int(_end(seen).timestamp()),
     )
+
+
+def _printed(shown: Table) -> dict:
+    return {
+        "title": shown.title,
+        "heads": [[column.label, column.is_figure] for column in shown.columns],
+        "rows": [[{"text": fact.text, "tone": fact.tone} for fact in row] for row in shown.rows[: shown.shown]],
+        "note": shown.note,
+    }
 
 
 @cache
@@ -174,13 +244,19 @@ def _fonts() -> "typst.Fonts":
     return typst.Fonts(font_paths=[charts.font_directory()])
 
 
-def _manifest(name: str, template: str, seen: Snapshot, files: dict[str, bytes]) -> dict:
+def _manifest(wanted: Wanted, seen: Snapshot, files: dict[str, bytes]) -> dict:
     """What the report rests on, for whoever wants to prove it; kept beside the files and with the message."""
+    first, last = seen.period.first, seen.period.last
     return {
-        "report": name,
-        "template": template,
-        "period": {"name": seen.period.name, "first_day": str(seen.period.first), "last_day": str(seen.period.last)},
-        "timezone": seen.zone.key,
+        "report": wanted.name,
+        "template": wanted.template,
+        "parameters": seen.parameters,
+        "login": seen.login,
+        "locale": wanted.locale,
+        "formats": sorted(wanted.formats),
+        "only_final": wanted.only_final,
+        "period": {"name": seen.period.name, "first_day": str(first), "last_day": str(last)},
+        "timezone": seen.timezone,
         "currency": seen.currency,
         "snapshot_at": seen.taken_at.isoformat(),
         "tide_marks": {
@@ -190,10 +266,42 @@ def _manifest(name: str, template: str, seen: Snapshot, files: dict[str, bytes])
         "held": [row | {"since": row["since"].isoformat()} for row in seen.held],
         "not_final": sorted({str(row["day"]) for row in seen.rows.get("daily") or [] if not row["is_final"]}),
         "rows": {query: None if rows is None else len(rows) for query, rows in seen.rows.items()},
+        "control_totals": {
+            query: {column: str(total) for column, total in facts.numbers(rows)}
+            for query, rows in seen.rows.items()
+            if rows
+        },
         "versions": {
             "python": platform.python_version(),
             "postgresql": seen.postgresql,
-            **{package: version(package) for package in ("matplotlib", "typst", "jinja2")},
+            **{package: version(package) for package in ("matplotlib", "typst", "jinja2", "xlsxwriter")},
         },
         "files": {file: {"sha256": sha256(body).hexdigest(), "bytes": len(body)} for file, body in files.items()},
     }
+
+
+def _said(document: Document, seen: Snapshot) -> dict:
+    """The sentences with the values behind them, and the figures that a later report compares with what is so then."""
+    period = {"grain": seen.period.grain, "start_date": str(seen.period.first)}
+    told = [period | {"metric": row["metric"], "value": str(row["value"])} for row in seen.rows.get("summary") or []]
+    told += [
+        {
+            "grain": row["grain"],
+            "start_date": str(row["start_date"]),
+            "metric": row["metric"],
+            "value": str(row["value"]),
+        }
+        for row in seen.sent
+    ]
+    said = [document.headline, *document.findings, *document.actions, *(chart.title for chart in document.charts)]
+    return {"told": told, "sentences": [_rests(one) for one in said]}
+
+
+def _rests(sentence: Sentence) -> dict:
+    def plainly(values: Iterable) -> list:
+        return [
+            {"from": one.source, "value": None if one.value is None else str(one.value), "shown": one.text}
+            for one in values
+        ]
+
+    return {"says": sentence.text, "rests_on": plainly(sentence.facts)}

@@ -32,7 +32,7 @@ from orchestration.settings.contract import Contract, Handling
 from orchestration.settings.environment import ROOT, settings
 from orchestration.settings.forecasts import Forecast, Forecasts
 from orchestration.settings.prices import Prices, Promotion
-from orchestration.settings.reports import Report, Reports
+from orchestration.settings.reports import Recipient, Report, Reports
 from orchestration.settings.retention import Kept, Retention
 from orchestration.settings.sources import (
     Basic,
@@ -90,8 +90,8 @@ def alerts() -> Alerts:
     return load("alerts.yml", Alerts)
 
 
-def reports() -> dict[str, Report]:
-    return load("reports.yml", Reports).reports
+def reports() -> Reports:
+    return load("reports.yml", Reports)
 
 
 def access() -> Access:

@@ -1,3 +1,6 @@
--- The newest complete day that is published: no report looks past it.
-select min(as_of_day) as as_of
-from api.executive_summary
+-- The complete days that are published: no report looks past them.
+select
+    min(day) as first_day,
+    max(day) filter (where is_final) as last_day
+from api.metric_daily
+where segment = 'all'

@@ -1,0 +1,5 @@
+-- Learners whose newest scores are all below 60.
+select user_id, average_score, last_scores
+from api.learners
+where is_struggling
+order by average_score, user_id

@@ -1,1 +1,0 @@
-"""The executive summary: how the last seven complete days went in all five systems, and what comes next."""
