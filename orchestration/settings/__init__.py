@@ -25,9 +25,10 @@ from orchestration.settings.alerts import (
     WebhookChannel,
 )
 from orchestration.settings.analytics import Experiment, Experiments, Funnel, Funnels, Objective, Objectives
-from orchestration.settings.config import Address, Model, filled, load, place
+from orchestration.settings.config import Address, Model, checked, filled, load, place
 from orchestration.settings.contract import Contract, Handling
 from orchestration.settings.environment import ROOT, settings
+from orchestration.settings.exports import Export, Exports
 from orchestration.settings.reports import Report, Reports
 from orchestration.settings.retention import Kept, Retention
 from orchestration.settings.sources import (
@@ -80,6 +81,10 @@ def alerts() -> Alerts:
 
 def reports() -> dict[str, Report]:
     return load("reports.yml", Reports).reports
+
+
+def exports() -> dict[str, Export]:
+    return _own_or_shipped("exports.yml", Exports).exports
 
 
 def retention() -> Retention:
