@@ -247,6 +247,29 @@ def report(name: str, period: str | None, to: tuple[str, ...], is_preview: bool,
     console.show(result, as_json, console.report)
 
 
+@tidemark.command()
+@click.argument("table")
+@click.option("--format", "form", type=click.Choice(["parquet", "csv", "jsonl", "xlsx"]), default="parquet")
+@click.option("--where", multiple=True, help="A condition, as metric=revenue or hour>=2026-03-01; may be repeated.")
+@click.option("--since", type=int, help="Only what was computed again for loads after this tide mark.")
+@click.option("--to", default="exports", show_default=True, help="A folder under TIDEMARK_HOME, s3://… or sftp://…")
+@click.option("--login", help="Read it with the rights of this database login.")
+@as_json
+def export(
+    table: str, form: str, where: tuple[str, ...], since: int | None, to: str, login: str | None, as_json: bool
+) -> None:
+    """Write TABLE, a view of api or a table of marts, to a file; or make the export of config/exports.yml so named."""
+    from orchestration import settings
+    from orchestration.exports.export import export
+
+    wanted = settings.exports().get(table) or settings.checked(
+        settings.Export, table=table, format=form, where=list(where), to=to, login=login
+    )
+    tell = console.counting()
+    done = export(table, wanted, _me(), since=since, progress=lambda rows: tell(table, rows))
+    console.show(done, as_json, console.exported)
+
+
 @tidemark.group()
 def alerts() -> None:
     """Incidents: look at them, answer them; evaluate the rules, and try them on history."""

@@ -25,6 +25,7 @@ STEPS = {
     "predictions": "Publishing predictions",
     "ops__incidents": "Evaluating the alert rules",
     "send_report": "Writing the report",
+    "write_export": "Exporting",
     "send_due_messages": "Sending mail",
 }
 
@@ -342,6 +343,16 @@ def report(result: dict) -> None:
             _out.print(f"[red]The rest waits[/red]: {escape(stopped)}", soft_wrap=True)
     else:
         _out.print("Its readers have had the report of this period: it was not queued again")
+
+
+def exported(done) -> None:
+    if not done.files:
+        _out.print(f"{done.name}: nothing changed since tide mark {done.since}; nothing is exported.", soft_wrap=True)
+        return
+    manifest = done.manifest
+    _out.print(f"{manifest['table']}: {manifest['rows']:,} rows, {manifest['bytes']:,} bytes", soft_wrap=True)
+    for file in done.files:
+        _out.print(file, soft_wrap=True, markup=False)
 
 
 def quarantined(record: dict) -> None:

@@ -6,6 +6,8 @@ from orchestration import fast, jobs, progress
 from orchestration.alerts import assets as alerts
 from orchestration.alerts import jobs as alert_jobs
 from orchestration.alerts import sensors as alert_sensors
+from orchestration.exports import jobs as export_jobs
+from orchestration.exports import schedules as export_schedules
 from orchestration.gates import assets as gates
 from orchestration.ingest import assets as ingest
 from orchestration.ingest import jobs as ingest_jobs
@@ -32,12 +34,14 @@ defs = dg.Definitions(
         *predict_jobs.jobs,
         *alert_jobs.jobs,
         *report_jobs.jobs,
+        *export_jobs.jobs,
         *outbox_jobs.jobs,
         *privacy_jobs.jobs,
     ],
     schedules=[
         *jobs.schedules,
         *predict_schedules.schedules,
+        *export_schedules.schedules,
         *privacy_schedules.schedules,
     ],
     sensors=[

@@ -59,9 +59,10 @@ def _home() -> str:
 
 def _configuration() -> str:
     who, known, alerts, reports = settings.tenant(), settings.sources(), settings.alerts(), settings.reports()
+    exports = settings.exports()
     return (
         f"{settings.settings().config}: {who.name} in {who.timezone}, {len(known)} sources, "
-        f"{len(alerts.rules)} alert rules, {len(reports.reports)} reports"
+        f"{len(alerts.rules)} alert rules, {len(reports.reports)} reports, {len(exports)} exports"
     )
 
 

@@ -69,6 +69,7 @@ def payload(told: Notification, thread: str, open_in_thread: int) -> dict:
     """The same as data: what a channel needs for words of its own. `thread` is one for all messages of an incident."""
     us = tenant()
     return {
+        "type": f"incident.{told.event}",
         "event": told.event,
         "message": headline(told),
         "text": " ".join(_sentences(told) if len(told.rows) == 1 else _summary(told)),

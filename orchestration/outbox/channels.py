@@ -90,7 +90,7 @@ def _webhook(config: WebhookChannel) -> Callable[[Message], Request]:
     def word(message: Message) -> Request:
         now = datetime.now(UTC)
         payload = message.payload
-        body = json.dumps({"type": f"incident.{payload['event']}", "timestamp": payload["timestamp"], "data": payload})
+        body = json.dumps({"type": payload["type"], "timestamp": payload["timestamp"], "data": payload})
         headers = {
             "webhook-id": message.message_id,
             "webhook-timestamp": str(int(now.timestamp())),

@@ -144,12 +144,10 @@ class Asked:
 
 @contextmanager
 def reader(login: str | None, shared: str) -> Iterator[psycopg.Connection]:
-    """A connection that sees the snapshot `shared` with the rights of a login; without one, with the owner's."""
-    with database.connect(autocommit=True) as connection, connection.transaction():
+    """A connection that sees the snapshot `shared` with the rights of a login; without one, with the stage's."""
+    with database.connect(login or "report", autocommit=True) as connection, connection.transaction():
         connection.execute("set transaction isolation level repeatable read, read only")
         connection.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(shared)))
-        if login:
-            connection.execute(sql.SQL("set local session authorization {}").format(sql.Identifier(login)))
         yield connection
 
 
@@ -161,7 +159,7 @@ def take(asked: Asked) -> Snapshot:
     period, `%(metrics)s`, `%(lead)s`, and the report's parameters. Raises TidemarkError when nothing is published, and
     when the reader may not read what the report needs.
     """
-    with database.connect(autocommit=True) as connection, connection.transaction():
+    with database.connect("report", autocommit=True) as connection, connection.transaction():
         cursor = connection.cursor(row_factory=dict_row)
         cursor.execute("set transaction isolation level repeatable read, read only")
         period = _period(cursor, asked)

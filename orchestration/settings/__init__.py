@@ -27,9 +27,10 @@ from orchestration.settings.alerts import (
     WebhookChannel,
 )
 from orchestration.settings.analytics import Experiment, Experiments, Funnel, Funnels, Objective, Objectives
-from orchestration.settings.config import Address, Model, filled, load, place
+from orchestration.settings.config import Address, Model, checked, filled, load, place
 from orchestration.settings.contract import Contract, Handling
 from orchestration.settings.environment import ROOT, settings
+from orchestration.settings.exports import Export, Exports
 from orchestration.settings.forecasts import Forecast, Forecasts
 from orchestration.settings.prices import Prices, Promotion
 from orchestration.settings.reports import Recipient, Report, Reports
@@ -97,6 +98,10 @@ def reports() -> Reports:
 def access() -> Access:
     """Without a list of one's own, nobody but the operator reads."""
     return _own_or_shipped("access.yml", Access)
+
+
+def exports() -> dict[str, Export]:
+    return _own_or_shipped("exports.yml", Exports).exports
 
 
 def retention() -> Retention:

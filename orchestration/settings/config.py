@@ -84,6 +84,16 @@ def filled(text: str, name: str = "sources.yml") -> str:
     return _REFERENCE.sub(value, text)
 
 
+def checked(model: type[Model], **given: object) -> Model:
+    """A part of a configuration that somebody typed elsewhere. Raises TidemarkError."""
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise TidemarkError(f"{where}: {first['msg'].removeprefix('Value error, ')}.") from error
+
+
 def load(name: str, model: type[Model], folder: Path | None = None) -> Model:
     """Read and check one configuration file. Raises TidemarkError with file and line."""
     path = (folder or settings().config) / name

@@ -29,7 +29,9 @@ def everything(guarded) -> dict[str, list[dict]]:
     everything = {}
     for relation in relations(guarded.admin):
         with guarded.admin.cursor(row_factory=psycopg.rows.dict_row) as cursor:
-            everything[relation] = cursor.execute(f"select known.*, known::text as row from {relation} as known").fetchall()
+            everything[relation] = cursor.execute(
+                f"select known.*, known::text as row from {relation} as known"
+            ).fetchall()
     assert len(everything["api.learners"]) == 10
     assert len(everything["api.customers"]) == 12
     return everything

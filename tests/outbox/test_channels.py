@@ -27,7 +27,8 @@ INCIDENT = {
     "answer_url": "https://alerts.example.com/incidents/x.y",
 }  # fmt: skip
 PAYLOAD = {
-    "event": "opened", "message": "revenue at <1> & <!channel>", "text": "Revenue fell.", "severity": "critical",
+    "type": "incident.opened", "event": "opened", "severity": "critical",
+    "message": "revenue at <1> & <!channel>", "text": "Revenue fell.",
     "open_in_thread": 1, "incidents_total": 1, "held_back": 0, "timestamp": "2026-03-02T11:00:00+00:00",
     "pipeline_url": "https://tidemark.example.com", "incidents": [INCIDENT],
 }  # fmt: skip
