@@ -185,7 +185,8 @@ def test_a_touched_hour_reads_no_other_partition(dbt, connection):
 
     def scanned() -> dict:
         others = """select count(*) from pg_stat_activity
-                    where backend_type = 'client backend' and pid <> pg_backend_pid() and datname = current_database()"""
+                    where backend_type = 'client backend' and pid <> pg_backend_pid()
+                      and datname = current_database()"""
         while connection.execute(others).fetchone() != (0,):  # a session reports what it did when it ends
             connection.rollback()
             time.sleep(0.05)
