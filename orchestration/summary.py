@@ -143,7 +143,8 @@ def schema_changes(connection: psycopg.Connection) -> list[dict]:
 def personal_fields(connection: psycopg.Connection) -> list[dict]:
     """The fields whose values look personal and that the contract does not name, with the share of hits."""
     return connection.execute(
-        """select source, event_type, field, kind, sampled, hits, round(hits::numeric / sampled, 3) as hit_rate, handling
+        """select source, event_type, field, kind, sampled, hits, round(hits::numeric / sampled, 3) as hit_rate,
+                  handling
            from raw.personal_fields where sampled > 0
            order by hit_rate desc, source, event_type, field, kind limit 20"""
     ).fetchall()
