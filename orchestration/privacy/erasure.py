@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from orchestration.errors import TidemarkError
-from orchestration.privacy import archive, carriers, files
+from orchestration.privacy import archive, carriers, files, retention
 from orchestration.settings import settings
 from orchestration.warehouse import audit, database, marks
 from orchestration.warehouse.names import (
@@ -51,9 +51,9 @@ class Erased:
     """What an erasure did. `found` and `done` count by place: a table with its columns, or a folder of files."""
 
     erasure_id: int
+    reason: str
     begun_at: datetime
     hashes: dict[bytes, int]
-    names: list[str] = field(repr=False, default_factory=list)
     found: Counter = field(default_factory=Counter)
     done: dict[str, Counter] = field(default_factory=dict)
     searched: dict[str, list[str]] = field(default_factory=dict)
@@ -85,7 +85,9 @@ def erase(subjects: list[str], reason: str, refresh: Callable[[], bool], actor: 
     if not reason.strip():
         raise TidemarkError("An erasure needs a reason, such as --reason 'request of 3 March'.")
     names = KnownNames(forms(subjects))
+    reason = masked(names, reason)
     with database.connect(autocommit=True) as connection:
+        retention.alone(connection)
         done = _begin(connection, names, reason, actor)
         erase_events(connection, names, done)
         _erase_quarantine(connection, names, done)
@@ -93,11 +95,13 @@ def erase(subjects: list[str], reason: str, refresh: Callable[[], bool], actor: 
         _erase_files(connection, names, done)
         _erase_rows(connection, names, done, built=False)
         _mark_models(connection, done)
-    done.refreshed = refresh() if done.touched_hours else True
+    done.refreshed = refresh()
     with database.connect(autocommit=True) as connection:
         if done.refreshed:
             _erase_rows(connection, names, done, built=True)
             _refresh_views(connection, names)
+        query = "delete from ops.changed_entities where lower(name) = any(%s)"  # written by the refresh
+        connection.execute(query, [[name.lower() for name in names.names]])
         _erase_rows(connection, names, done, built=False)
         _erase_files(connection, names, done)
     with dagster_database() as connection:
@@ -137,7 +141,7 @@ def _begin(connection: psycopg.Connection, names: KnownNames, reason: str, actor
             [reason, actor],
         ).fetchone()
         suppress(connection, hashes, erasure_id)
-    return Erased(erasure_id, begun_at, hashes, sorted(names.names))
+    return Erased(erasure_id, reason, begun_at, hashes)
 
 
 def suppress(connection: psycopg.Connection, hashes: dict[bytes, int], erasure_id: int) -> None:
@@ -297,17 +301,20 @@ def _erase_quarantine(connection: psycopg.Connection, names: Names, done: Erased
     """Remove refused records whose bytes name the person, and count them as suppressed in their loads."""
     carrier = next(each for each in carriers.carriers(connection) if each.relation == "raw.quarantine")
     with connection.transaction():
+        connection.execute("set transaction isolation level repeatable read")
         ctids = [row.ctid for row in carriers.search(connection, carrier, names) if "payload" in row.names]
+        query = "select quarantine_id from raw.quarantine where ctid = any(%s::text[]::tid[])"
+        ids = [quarantine_id for (quarantine_id,) in connection.execute(query, [ctids]).fetchall()]
     with connection.transaction():
         connection.execute("select pg_advisory_xact_lock(%s)", [marks.LOAD_LOCK])
         gone = connection.execute(
-            """with gone as (delete from raw.quarantine where ctid = any(%s::text[]::tid[]) returning load_id)
+            """with gone as (delete from raw.quarantine where quarantine_id = any(%s) returning load_id)
                update raw.loads
                set quarantined = quarantined - number, suppressed = suppressed + number
                from (select load_id, count(*) as number from gone group by 1) as counted
                where loads.load_id = counted.load_id
                returning number""",
-            [ctids],
+            [ids],
         ).fetchall()
     if gone:
         done.count("raw.quarantine", "removed", sum(number for (number,) in gone))

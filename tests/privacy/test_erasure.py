@@ -141,7 +141,7 @@ def erased(landed, refresh, warehouse):
     issued = []
     for name in CANARIES:
         done = erasure.erase([name], "they asked", refresh)
-        issued.append((done, *certificate.issue(done, "they asked")))
+        issued.append((done, *certificate.issue(done)))
     return issued
 
 

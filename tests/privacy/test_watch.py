@@ -43,7 +43,7 @@ def test_more_rows_other_tables_and_odd_hours_open_one_each(read):
     sentences = watch(read.connection, NOW)
     assert sentences == [
         "ada read personal data otherwise than usual: 9,000 rows in a day, at most 300 before.",
-        "bob read personal data otherwise than usual: for the first time api.customers; at 3:00, when they never did.",
+        "bob read personal data otherwise than usual: for the first time api.customers; at 4:00, when they never did.",
     ]
     assert watch(read.connection, NOW) == []  # once
     found = read.connection.execute("select segment, severity, status from ops.incidents order by 1").fetchall()
