@@ -276,7 +276,7 @@ def _correct_ledger(connection: psycopg.Connection, rows: list[dict]) -> None:
         connection.execute(
             """update raw.loads
                set loaded = loaded - %(number)s, suppressed = suppressed + %(number)s,
-                   newest_at = case when newest_at > %(gone)s then newest_at else (
+                   newest_at = case when newest_at > %(gone)s then newest_at else coalesce((
                        select newest.occurred_at
                        from raw.touched_hours
                        cross join lateral (
@@ -288,7 +288,11 @@ def _correct_ledger(connection: psycopg.Connection, rows: list[dict]) -> None:
                        ) as newest
                        where touched_hours.load_id = %(load)s
                        order by hour desc limit 1
-                   ) end
+                   ), (  -- of events that have expired, the hours are still known
+                       select max(hour) from raw.touched_hours
+                       join ops.expired_days on expired_days.day = (hour at time zone 'UTC')::date
+                       where load_id = %(load)s and loaded > %(number)s
+                   )) end
                where load_id = %(load)s""",
             {"load": load_id, "number": number, "gone": newest[load_id]},
         )
