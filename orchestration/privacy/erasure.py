@@ -40,7 +40,7 @@ _EVENTS = """
     select tableoid::regclass::text as partition, source, event_id, event_type, occurred_at, load_id, user_id,
            session_id, properties
     from raw.events
-    where lower(user_id collate "C") = any(%(lower)s)
+    where lower(user_id collate "C") like any(%(whole)s)
        or lower(properties::text collate "C") like any(%(likes)s)
        or lower(event_id collate "C") like any(%(likes)s)
        or lower(session_id collate "C") like any(%(likes)s)"""
@@ -184,7 +184,7 @@ def erase_events(connection: psycopg.Connection, names: KnownNames, done: Erased
     """
     with connection.transaction():
         connection.execute("set local max_parallel_workers_per_gather = 2")
-        values = {"lower": [name.lower() for name in names.names], "likes": names.likes or [""]}
+        values = {"whole": names.whole, "likes": names.likes}
         with connection.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(_EVENTS, values).fetchall()
     own = [row for row in rows if row["user_id"] is not None and names.is_one(row["user_id"])]

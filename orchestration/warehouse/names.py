@@ -73,8 +73,10 @@ class KnownNames:
         written = [form for name in distinctive for form in dict.fromkeys([name, json.dumps(name)[1:-1]])]
         self._pattern = re.compile(rf"(?<![^\W_])(?:{'|'.join(map(re.escape, written))})(?![^\W_])", re.IGNORECASE)
         self._finds = bool(written)
+        self.whole = [_literal(name.lower()) for name in self.names]  # likewise, of values that are a name
         short = [name for name in self.names if not is_distinctive(name)]
         self.likes = [f"%{_literal(text)}%" for text in written] + [f'%"{_literal(name.lower())}"%' for name in short]
+        self.likes += [f"%: {name}%" for name in short if name.isdecimal()]  # a number in JSON
 
     def is_one(self, value: str) -> bool:
         return normal(value) in self.names
