@@ -14,7 +14,6 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 
 from orchestration.errors import TidemarkError
 from orchestration.privacy import archive, carriers, files, retention
@@ -29,7 +28,7 @@ from orchestration.warehouse.names import (
     hash_key,
     hashed,
     masked,
-    masked_in,
+    masked_json,
     suppressed,
 )
 
@@ -38,12 +37,13 @@ REPLAY = "replay of the suppression list"
 
 _EVENTS = """
     select tableoid::regclass::text as partition, source, event_id, event_type, occurred_at, load_id, user_id,
-           session_id, properties
+           session_id, properties::text as properties
     from raw.events
     where lower(user_id collate "C") like any(%(whole)s)
        or lower(properties::text collate "C") like any(%(likes)s)
        or lower(event_id collate "C") like any(%(likes)s)
-       or lower(session_id collate "C") like any(%(likes)s)"""
+       or lower(session_id collate "C") like any(%(likes)s)
+       or lower(event_type collate "C") like any(%(likes)s)"""
 
 
 @dataclass
@@ -196,10 +196,8 @@ def erase_events(connection: psycopg.Connection, names: KnownNames, done: Erased
         connection.execute("select pg_advisory_xact_lock(%s)", [marks.LOAD_LOCK])
         before = _horizon(connection)
         moments = [row["occurred_at"] for row in own + others]
-        for event_ids, source in _by_source(own):
-            moments += _take_out(
-                connection, source, event_ids, [row["occurred_at"] for row in own if row["source"] == source]
-            )
+        for source in sorted({row["source"] for row in own}):
+            moments += _take_out(connection, source, [row for row in own if row["source"] == source])
         for row in others:
             _make_event_nameless(connection, names, row)
         _correct_ledger(connection, own)
@@ -211,25 +209,21 @@ def erase_events(connection: psycopg.Connection, names: KnownNames, done: Erased
 
 
 def _mentions(names: Names, row: dict) -> bool:
+    """Whether an event of somebody else names the person."""
     texts = [row["event_id"], row["session_id"] or "", row["event_type"]]
-    return any(any(names.spans(text)) for text in texts) or bool(found_in(names, row["properties"]))
+    return any(any(names.spans(text)) for text in texts) or bool(found_in(names, json.loads(row["properties"])))
 
 
-def _by_source(rows: list[dict]):
-    for source in sorted({row["source"] for row in rows}):
-        yield [row["event_id"] for row in rows if row["source"] == source], source
-
-
-def _take_out(connection: psycopg.Connection, source: str, ids: list[str], times: list[datetime]) -> list[datetime]:
-    """Delete events with their identities; return when those happened that they voided."""
-    values = {"source": source, "ids": ids, "times": times}
-    connection.execute(
-        """delete from raw.events
-           using unnest(%(ids)s::text[], %(times)s::timestamptz[]) as gone (event_id, occurred_at)
-           where events.source = %(source)s and events.event_id = gone.event_id
-             and events.occurred_at = gone.occurred_at""",
-        values,
-    )
+def _take_out(connection: psycopg.Connection, source: str, rows: list[dict]) -> list[datetime]:
+    """Delete events of a source with their identities; return when those happened that they voided."""
+    for partition in sorted({row["partition"] for row in rows}):
+        here = [row for row in rows if row["partition"] == partition]
+        query = "delete from {} where source = %s and occurred_at = any(%s) and event_id = any(%s)"
+        connection.execute(
+            sql.SQL(query).format(sql.Identifier(*partition.split("."))),
+            [source, [row["occurred_at"] for row in here], [row["event_id"] for row in here]],
+        )
+    values = {"source": source, "ids": [row["event_id"] for row in rows]}
     unvoided = connection.execute(
         """with voids as (
                delete from raw.voids where source = %(source)s and event_id = any(%(ids)s) returning voided_id
@@ -251,12 +245,12 @@ def _make_event_nameless(connection: psycopg.Connection, names: Names, row: dict
     if any(names.spans(event_id)):  # it stays apart from others whose names were taken out
         event_id = f"{masked(names, event_id)}-{hashed(event_id, hash_key()).hex()[:12]}"
     query = sql.SQL(
-        """update {} set event_id = %s, session_id = %s, properties = %s
+        """update {} set event_id = %s, event_type = %s, session_id = %s, properties = %s
            where source = %s and event_id = %s and occurred_at = %s"""
     ).format(partition)
     session_id = row["session_id"] and masked(names, row["session_id"])
-    properties = Jsonb(masked_in(names, row["properties"]))
-    connection.execute(query, [event_id, session_id, properties, row["source"], row["event_id"], row["occurred_at"]])
+    changed = [event_id, masked(names, row["event_type"]), session_id, masked_json(names, row["properties"])]
+    connection.execute(query, [*changed, row["source"], row["event_id"], row["occurred_at"]])
 
 
 def _horizon(connection: psycopg.Connection) -> datetime | None:

@@ -9,9 +9,11 @@ import hmac
 import json
 import re
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from hashlib import blake2b
 from typing import Protocol
 
+import msgspec
 import psycopg
 
 from orchestration.settings import settings
@@ -182,6 +184,12 @@ def masked_in(names: Names, value: object, field: str = "") -> object:
     ):
         return ERASED
     return masked(names, value) if isinstance(value, str) else value
+
+
+def masked_json(names: Names, text: str) -> str:
+    """A JSON text with `ERASED` in place of each name, and every number as it was written."""
+    value = msgspec.json.Decoder(float_hook=Decimal).decode(text)
+    return msgspec.json.Encoder(decimal_format="number").encode(masked_in(names, value)).decode()
 
 
 def people_in(value: object, field: str = "") -> Iterator[str]:
