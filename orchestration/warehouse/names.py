@@ -57,9 +57,8 @@ def forms(given: Iterable[str]) -> list[str]:
 class Names(Protocol):
     """What a search asks: whether a value is a name, and which names stand in a text."""
 
-    likes: (
-        list[str] | None
-    )  # LIKE patterns, one of which every lower-case text matches in which a name stands, if known
+    # LIKE patterns, one of which every lower-case text matches in which a name stands; None where it is unknown.
+    likes: list[str] | None
 
     def is_one(self, value: str) -> bool: ...
 
