@@ -546,7 +546,7 @@ def erase_subject(subjects: tuple[str, ...], reason: str, as_json: bool) -> None
     """Erase the person who has these names (user_id, mail address), and write the certificate."""
     from orchestration.privacy import erasure
 
-    _certify(erasure.erase(list(subjects), reason, _refreshed), reason, as_json)
+    _certify(erasure.erase(list(subjects), reason, _refreshed), as_json)
 
 
 @erase.command("verify")
@@ -571,13 +571,13 @@ def replay_erasures(as_json: bool) -> None:
     if done is None:
         console.show({"erased": 0}, as_json, console.replayed_erasures)
     else:
-        _certify(done, erasure.REPLAY, as_json)
+        _certify(done, as_json)
 
 
-def _certify(done, reason: str, as_json: bool) -> None:
+def _certify(done, as_json: bool) -> None:
     from orchestration.privacy.certificate import issue
 
-    path, told = issue(done, reason)
+    path, told = issue(done)
     console.show(told | {"path": str(path)}, as_json, console.certificate)
     sys.exit(0 if told["is_complete"] else 1)
 

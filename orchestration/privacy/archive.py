@@ -17,11 +17,10 @@ from uuid import uuid4
 
 import psycopg
 from psycopg import sql
-from psycopg.types.json import Jsonb
 
 from orchestration.errors import TidemarkError
 from orchestration.settings import settings
-from orchestration.warehouse.names import KnownNames, found_in, masked_in
+from orchestration.warehouse.names import KnownNames, found_in, masked, masked_json
 from orchestration.warehouse.sealing import opened, sealed
 
 if TYPE_CHECKING:
@@ -106,23 +105,20 @@ def erase(connection: psycopg.Connection, path: Path, names: KnownNames) -> tupl
         return 0, 0
     day = date.fromisoformat(_manifest(path)["day"])
     with connection.transaction():
-        connection.execute("set local search_path = pg_temp, public")
         connection.execute("create temporary table archived (like raw.events) on commit drop")
         read(connection, path, "pg_temp.archived")
-        rows = connection.execute(
-            "select ctid::text, user_id, event_id, session_id, properties from archived"
-        ).fetchall()
+        query = "select ctid::text, user_id, event_id, event_type, session_id, properties::text from archived"
         removed = nameless = 0
-        for ctid, user_id, event_id, session_id, properties in rows:
-            row = {"user_id": user_id, "event_id": event_id, "session_id": session_id, "properties": properties}
+        for ctid, user_id, *texts in connection.execute(query).fetchall():
             if user_id is not None and names.is_one(user_id):
                 connection.execute("delete from archived where ctid = %s", [ctid])
                 removed += 1
-            elif found_in(names, row):
-                changed = masked_in(names, row)
+            elif _mentions(names, texts):
+                changed = [text and masked(names, text) for text in texts[:-1]] + [masked_json(names, texts[-1])]
                 connection.execute(
-                    "update archived set event_id = %s, session_id = %s, properties = %s where ctid = %s",
-                    [changed["event_id"], changed["session_id"], Jsonb(changed["properties"]), ctid],
+                    """update archived set event_id = %s, event_type = %s, session_id = %s, properties = %s
+                       where ctid = %s""",
+                    [*changed, ctid],
                 )
                 nameless += 1
         manifest = write(connection, "pg_temp.archived", day)
@@ -131,13 +127,14 @@ def erase(connection: psycopg.Connection, path: Path, names: KnownNames) -> tupl
 
 
 def _concerned(names: KnownNames, row: dict) -> bool:
-    text = " ".join(str(value) for name, value in row.items() if name != "user_id")
-    user_id = row.get("user_id")
-    return (
-        (user_id is not None and names.is_one(user_id))
-        or any(names.spans(text))
-        or (names.likes is not None and bool(found_in(names, json.loads(row["properties"]))))
-    )
+    user_id = row["user_id"]
+    texts = [row[name] for name in ("event_id", "event_type", "session_id", "properties")]
+    return (user_id is not None and names.is_one(user_id)) or _mentions(names, texts)
+
+
+def _mentions(names: KnownNames, texts: list[str | None]) -> bool:
+    """Whether somebody is named in the texts of an event, the last of which are its properties as JSON."""
+    return any(any(names.spans(text)) for text in texts if text) or bool(found_in(names, json.loads(texts[-1])))
 
 
 def _manifest(path: Path) -> dict:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 LAYOUT = Path(__file__).parent / "layouts" / "certificate.typ"
 
 
-def issue(done: Erased, reason: str) -> tuple[Path, dict]:
+def issue(done: Erased) -> tuple[Path, dict]:
     """Write the certificate of an erasure under TIDEMARK_HOME; return the path of its JSON and what it says."""
     folder = settings().directory("certificates")
     path = folder / f"erasure-{done.erasure_id}.json"
-    told = _told(done, reason)
+    told = _told(done)
     pdf = _pdf(told)
     told |= {"pdf": path.with_suffix(".pdf").name, "pdf_sha256": sha256(pdf).hexdigest()}
     key = _key()
@@ -45,7 +45,7 @@ def verify(path: Path) -> dict:
     """
     told = _read(path)
     hashes = {bytes.fromhex(name["hash"]): name["length"] for name in told["names"]}
-    again = Erased(told["erasure_id"], datetime.now(UTC), hashes)
+    again = Erased(told["erasure_id"], told["reason"], datetime.now(UTC), hashes)
     erasure.search(HashedNames(hashes, hash_key()), again)
     return {
         "erasure_id": told["erasure_id"],
@@ -87,12 +87,12 @@ def _signed(told: dict) -> bytes:
     return json.dumps({name: value for name, value in told.items() if name != "signature"}, sort_keys=True).encode()
 
 
-def _told(done: Erased, reason: str) -> dict:
+def _told(done: Erased) -> dict:
     return {
         "certificate": "erasure of a person",
         "tenant": tenant().name,
         "erasure_id": done.erasure_id,
-        "reason": reason,
+        "reason": done.reason,
         "begun_at": done.begun_at.isoformat(),
         "issued_at": datetime.now(UTC).isoformat(),
         "names": [{"hash": name.hex(), "length": length} for name, length in sorted(done.hashes.items())],

@@ -14,10 +14,9 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 
 from orchestration.errors import TidemarkError
-from orchestration.privacy import archive, carriers, files
+from orchestration.privacy import archive, carriers, files, retention
 from orchestration.settings import settings
 from orchestration.warehouse import audit, database, marks
 from orchestration.warehouse.names import (
@@ -29,7 +28,7 @@ from orchestration.warehouse.names import (
     hash_key,
     hashed,
     masked,
-    masked_in,
+    masked_json,
     suppressed,
 )
 
@@ -38,12 +37,13 @@ REPLAY = "replay of the suppression list"
 
 _EVENTS = """
     select tableoid::regclass::text as partition, source, event_id, event_type, occurred_at, load_id, user_id,
-           session_id, properties
+           session_id, properties::text as properties
     from raw.events
-    where lower(user_id collate "C") = any(%(lower)s)
+    where lower(user_id collate "C") like any(%(whole)s)
        or lower(properties::text collate "C") like any(%(likes)s)
        or lower(event_id collate "C") like any(%(likes)s)
-       or lower(session_id collate "C") like any(%(likes)s)"""
+       or lower(session_id collate "C") like any(%(likes)s)
+       or lower(event_type collate "C") like any(%(likes)s)"""
 
 
 @dataclass
@@ -51,9 +51,9 @@ class Erased:
     """What an erasure did. `found` and `done` count by place: a table with its columns, or a folder of files."""
 
     erasure_id: int
+    reason: str
     begun_at: datetime
     hashes: dict[bytes, int]
-    names: list[str] = field(repr=False, default_factory=list)
     found: Counter = field(default_factory=Counter)
     done: dict[str, Counter] = field(default_factory=dict)
     searched: dict[str, list[str]] = field(default_factory=dict)
@@ -85,7 +85,9 @@ def erase(subjects: list[str], reason: str, refresh: Callable[[], bool], actor: 
     if not reason.strip():
         raise TidemarkError("An erasure needs a reason, such as --reason 'request of 3 March'.")
     names = KnownNames(forms(subjects))
+    reason = masked(names, reason)
     with database.connect(autocommit=True) as connection:
+        retention.alone(connection)
         done = _begin(connection, names, reason, actor)
         erase_events(connection, names, done)
         _erase_quarantine(connection, names, done)
@@ -93,11 +95,13 @@ def erase(subjects: list[str], reason: str, refresh: Callable[[], bool], actor: 
         _erase_files(connection, names, done)
         _erase_rows(connection, names, done, built=False)
         _mark_models(connection, done)
-    done.refreshed = refresh() if done.touched_hours else True
+    done.refreshed = refresh()
     with database.connect(autocommit=True) as connection:
         if done.refreshed:
             _erase_rows(connection, names, done, built=True)
             _refresh_views(connection, names)
+        query = "delete from ops.changed_entities where lower(name) = any(%s)"  # written by the refresh
+        connection.execute(query, [[name.lower() for name in names.names]])
         _erase_rows(connection, names, done, built=False)
         _erase_files(connection, names, done)
     with dagster_database() as connection:
@@ -137,7 +141,7 @@ def _begin(connection: psycopg.Connection, names: KnownNames, reason: str, actor
             [reason, actor],
         ).fetchone()
         suppress(connection, hashes, erasure_id)
-    return Erased(erasure_id, begun_at, hashes, sorted(names.names))
+    return Erased(erasure_id, reason, begun_at, hashes)
 
 
 def suppress(connection: psycopg.Connection, hashes: dict[bytes, int], erasure_id: int) -> None:
@@ -180,7 +184,7 @@ def erase_events(connection: psycopg.Connection, names: KnownNames, done: Erased
     """
     with connection.transaction():
         connection.execute("set local max_parallel_workers_per_gather = 2")
-        values = {"lower": [name.lower() for name in names.names], "likes": names.likes or [""]}
+        values = {"whole": names.whole, "likes": names.likes}
         with connection.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(_EVENTS, values).fetchall()
     own = [row for row in rows if row["user_id"] is not None and names.is_one(row["user_id"])]
@@ -192,10 +196,8 @@ def erase_events(connection: psycopg.Connection, names: KnownNames, done: Erased
         connection.execute("select pg_advisory_xact_lock(%s)", [marks.LOAD_LOCK])
         before = _horizon(connection)
         moments = [row["occurred_at"] for row in own + others]
-        for event_ids, source in _by_source(own):
-            moments += _take_out(
-                connection, source, event_ids, [row["occurred_at"] for row in own if row["source"] == source]
-            )
+        for source in sorted({row["source"] for row in own}):
+            moments += _take_out(connection, source, [row for row in own if row["source"] == source])
         for row in others:
             _make_event_nameless(connection, names, row)
         _correct_ledger(connection, own)
@@ -207,25 +209,21 @@ def erase_events(connection: psycopg.Connection, names: KnownNames, done: Erased
 
 
 def _mentions(names: Names, row: dict) -> bool:
+    """Whether an event of somebody else names the person."""
     texts = [row["event_id"], row["session_id"] or "", row["event_type"]]
-    return any(any(names.spans(text)) for text in texts) or bool(found_in(names, row["properties"]))
+    return any(any(names.spans(text)) for text in texts) or bool(found_in(names, json.loads(row["properties"])))
 
 
-def _by_source(rows: list[dict]):
-    for source in sorted({row["source"] for row in rows}):
-        yield [row["event_id"] for row in rows if row["source"] == source], source
-
-
-def _take_out(connection: psycopg.Connection, source: str, ids: list[str], times: list[datetime]) -> list[datetime]:
-    """Delete events with their identities; return when those happened that they voided."""
-    values = {"source": source, "ids": ids, "times": times}
-    connection.execute(
-        """delete from raw.events
-           using unnest(%(ids)s::text[], %(times)s::timestamptz[]) as gone (event_id, occurred_at)
-           where events.source = %(source)s and events.event_id = gone.event_id
-             and events.occurred_at = gone.occurred_at""",
-        values,
-    )
+def _take_out(connection: psycopg.Connection, source: str, rows: list[dict]) -> list[datetime]:
+    """Delete events of a source with their identities; return when those happened that they voided."""
+    for partition in sorted({row["partition"] for row in rows}):
+        here = [row for row in rows if row["partition"] == partition]
+        query = "delete from {} where source = %s and occurred_at = any(%s) and event_id = any(%s)"
+        connection.execute(
+            sql.SQL(query).format(sql.Identifier(*partition.split("."))),
+            [source, [row["occurred_at"] for row in here], [row["event_id"] for row in here]],
+        )
+    values = {"source": source, "ids": [row["event_id"] for row in rows]}
     unvoided = connection.execute(
         """with voids as (
                delete from raw.voids where source = %(source)s and event_id = any(%(ids)s) returning voided_id
@@ -247,12 +245,12 @@ def _make_event_nameless(connection: psycopg.Connection, names: Names, row: dict
     if any(names.spans(event_id)):  # it stays apart from others whose names were taken out
         event_id = f"{masked(names, event_id)}-{hashed(event_id, hash_key()).hex()[:12]}"
     query = sql.SQL(
-        """update {} set event_id = %s, session_id = %s, properties = %s
+        """update {} set event_id = %s, event_type = %s, session_id = %s, properties = %s
            where source = %s and event_id = %s and occurred_at = %s"""
     ).format(partition)
     session_id = row["session_id"] and masked(names, row["session_id"])
-    properties = Jsonb(masked_in(names, row["properties"]))
-    connection.execute(query, [event_id, session_id, properties, row["source"], row["event_id"], row["occurred_at"]])
+    changed = [event_id, masked(names, row["event_type"]), session_id, masked_json(names, row["properties"])]
+    connection.execute(query, [*changed, row["source"], row["event_id"], row["occurred_at"]])
 
 
 def _horizon(connection: psycopg.Connection) -> datetime | None:
@@ -272,7 +270,7 @@ def _correct_ledger(connection: psycopg.Connection, rows: list[dict]) -> None:
         connection.execute(
             """update raw.loads
                set loaded = loaded - %(number)s, suppressed = suppressed + %(number)s,
-                   newest_at = case when newest_at > %(gone)s then newest_at else (
+                   newest_at = case when newest_at > %(gone)s then newest_at else coalesce((
                        select newest.occurred_at
                        from raw.touched_hours
                        cross join lateral (
@@ -284,7 +282,11 @@ def _correct_ledger(connection: psycopg.Connection, rows: list[dict]) -> None:
                        ) as newest
                        where touched_hours.load_id = %(load)s
                        order by hour desc limit 1
-                   ) end
+                   ), (  -- of events that have expired, the hours are still known
+                       select max(hour) from raw.touched_hours
+                       join ops.expired_days on expired_days.day = (hour at time zone 'UTC')::date
+                       where load_id = %(load)s and loaded > %(number)s
+                   )) end
                where load_id = %(load)s""",
             {"load": load_id, "number": number, "gone": newest[load_id]},
         )
@@ -297,17 +299,20 @@ def _erase_quarantine(connection: psycopg.Connection, names: Names, done: Erased
     """Remove refused records whose bytes name the person, and count them as suppressed in their loads."""
     carrier = next(each for each in carriers.carriers(connection) if each.relation == "raw.quarantine")
     with connection.transaction():
+        connection.execute("set transaction isolation level repeatable read")
         ctids = [row.ctid for row in carriers.search(connection, carrier, names) if "payload" in row.names]
+        query = "select quarantine_id from raw.quarantine where ctid = any(%s::text[]::tid[])"
+        ids = [quarantine_id for (quarantine_id,) in connection.execute(query, [ctids]).fetchall()]
     with connection.transaction():
         connection.execute("select pg_advisory_xact_lock(%s)", [marks.LOAD_LOCK])
         gone = connection.execute(
-            """with gone as (delete from raw.quarantine where ctid = any(%s::text[]::tid[]) returning load_id)
+            """with gone as (delete from raw.quarantine where quarantine_id = any(%s) returning load_id)
                update raw.loads
                set quarantined = quarantined - number, suppressed = suppressed + number
                from (select load_id, count(*) as number from gone group by 1) as counted
                where loads.load_id = counted.load_id
                returning number""",
-            [ctids],
+            [ids],
         ).fetchall()
     if gone:
         done.count("raw.quarantine", "removed", sum(number for (number,) in gone))

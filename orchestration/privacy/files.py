@@ -19,8 +19,8 @@ from orchestration.privacy.contents import texts
 from orchestration.settings import settings
 from orchestration.warehouse.names import Names, found_in, masked, people_in
 
-# Not searched: the database's own files (its tables are), the key, and lists of keyed hashes.
-NOT_SEARCHED = ("postgres", "secret.key", "suppressed.jsonl", "certificates")
+# Not searched: the database's own files (its tables are), the installer, the key, and keyed hashes.
+NOT_SEARCHED = ("postgres", "uv", "secret.key", "suppressed.jsonl", "certificates")
 
 
 @dataclass(frozen=True)

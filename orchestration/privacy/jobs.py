@@ -1,10 +1,10 @@
 """The job that lets go what is past its time: in the warehouse, and in Dagster's own records."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import dagster as dg
 
-from orchestration.privacy import retention
+from orchestration.privacy import models, retention, watch
 from orchestration.settings import retention as configured
 from orchestration.warehouse import database
 
@@ -22,9 +22,21 @@ def apply_retention(context: dg.OpExecutionContext) -> None:
             "newest complete event time": str(done.as_of),
             "days expired": [f"{day['day']}: {day['rows']} rows" for day in done.expired],
             "days waiting": len(done.waiting),
+            "events gone before their days": done.types,
+            "archives deleted": len(done.archives),
+            "rows removed from other tables": done.rows,
             "partitions made ahead": done.days_ahead,
         }
     )
+
+
+@dg.op(description="Deletes the artefacts of replaced models that learned from somebody who was erased.")
+def forget_models(context: dg.OpExecutionContext) -> None:
+    with database.connect() as connection:
+        deleted, overdue = models.forget(connection)
+    for model in overdue:
+        context.log.error(f"{model} learned from somebody who was erased, and was to be trained again by now: train.")
+    context.add_output_metadata({"artefacts deleted": len(deleted), "models overdue": len(overdue)})
 
 
 @dg.op(description="Removes Dagster's records of runs that ended long ago.")
@@ -54,7 +66,26 @@ def delete_runs(instance: dg.DagsterInstance, before: datetime) -> int:
 )
 def apply_all() -> None:
     apply_retention()
+    forget_models()
     prune_runs()
 
 
-jobs = [apply_all]
+@dg.op(description="Opens an incident where somebody reads personal data otherwise than they use to.")
+def watch_readers(context: dg.OpExecutionContext) -> None:
+    with database.connect() as connection:
+        opened = watch.watch(connection, datetime.now(UTC))
+    for sentence in opened:
+        context.log.warning(sentence)
+    context.add_output_metadata({"incidents opened": len(opened)})
+
+
+@dg.job(
+    name="watch_access",
+    description="Compares who read personal data in the newest day with their habits.",
+    executor_def=dg.in_process_executor,
+)
+def watch_access() -> None:
+    watch_readers()
+
+
+jobs = [apply_all, watch_access]

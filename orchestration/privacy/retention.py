@@ -37,7 +37,7 @@ def apply() -> Applied:
     between, the next application goes on. Raises TidemarkError when another one is under way.
     """
     with database.connect("eraser", autocommit=True) as connection:
-        _alone(connection)
+        alone(connection)
         for (day,) in connection.execute("select day from ops.expired_days where is_whole").fetchall():
             partitions.drop(connection, day)  # what a killed application left
         as_of = _as_of(connection)
@@ -65,7 +65,7 @@ def restore(day: date) -> dict:
     not expire, was not archived, or its archive is damaged.
     """
     with database.connect("eraser", autocommit=True) as connection:
-        _alone(connection)
+        alone(connection)
         query = "select archive from ops.expired_days where day = %s and is_whole"
         found = connection.execute(query, [day]).fetchone()
         if found is None:
@@ -107,9 +107,10 @@ def listed() -> dict:
     }
 
 
-def _alone(connection: psycopg.Connection) -> None:
+def alone(connection: psycopg.Connection) -> None:
+    """Hold the right to change what is stored of expired days until the connection ends. Raises TidemarkError."""
     if not connection.execute("select pg_try_advisory_lock(%s)", [_RETENTION_LOCK]).fetchone()[0]:
-        raise TidemarkError("Retention is under way already: try again when it is done.")
+        raise TidemarkError("Retention, or an erasure, is under way already: try again when it is done.")
 
 
 def _as_of(connection: psycopg.Connection) -> datetime | None:

@@ -9,9 +9,11 @@ import hmac
 import json
 import re
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from hashlib import blake2b
 from typing import Protocol
 
+import msgspec
 import psycopg
 
 from orchestration.settings import settings
@@ -55,9 +57,8 @@ def forms(given: Iterable[str]) -> list[str]:
 class Names(Protocol):
     """What a search asks: whether a value is a name, and which names stand in a text."""
 
-    likes: (
-        list[str] | None
-    )  # LIKE patterns, one of which every lower-case text matches in which a name stands, if known
+    # LIKE patterns, one of which every lower-case text matches in which a name stands; None where it is unknown.
+    likes: list[str] | None
 
     def is_one(self, value: str) -> bool: ...
 
@@ -73,8 +74,10 @@ class KnownNames:
         written = [form for name in distinctive for form in dict.fromkeys([name, json.dumps(name)[1:-1]])]
         self._pattern = re.compile(rf"(?<![^\W_])(?:{'|'.join(map(re.escape, written))})(?![^\W_])", re.IGNORECASE)
         self._finds = bool(written)
+        self.whole = [_literal(name.lower()) for name in self.names]  # likewise, of values that are a name
         short = [name for name in self.names if not is_distinctive(name)]
         self.likes = [f"%{_literal(text)}%" for text in written] + [f'%"{_literal(name.lower())}"%' for name in short]
+        self.likes += [f"%: {name}%" for name in short if name.isdecimal()]  # a number in JSON
 
     def is_one(self, value: str) -> bool:
         return normal(value) in self.names
@@ -180,6 +183,12 @@ def masked_in(names: Names, value: object, field: str = "") -> object:
     ):
         return ERASED
     return masked(names, value) if isinstance(value, str) else value
+
+
+def masked_json(names: Names, text: str) -> str:
+    """A JSON text with `ERASED` in place of each name, and every number as it was written."""
+    value = msgspec.json.Decoder(float_hook=Decimal).decode(text)
+    return msgspec.json.Encoder(decimal_format="number").encode(masked_in(names, value)).decode()
 
 
 def people_in(value: object, field: str = "") -> Iterator[str]:

