@@ -1,8 +1,8 @@
 """Anomalies, each point judged by its past only. Alert rules and incidents are not decided here.
 
 Steps of half an hour and longer are judged by their season (`season`), shorter ones by what an online autoregression
-says of them (`stream`). What a change consists of is told by `explain`, unusual behaviour of users, sellers and rooms by
-`behaviour`; `trials` plants anomalies to measure by.
+says of them (`stream`). What a change consists of is told by `explain`, unusual behaviour of users, sellers and rooms
+by `behaviour`; `trials` plants anomalies to measure by.
 """
 
 import numpy as np

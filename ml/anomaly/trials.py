@@ -23,7 +23,8 @@ def inject(series: pd.DataFrame, seed: int, per_series: int = 4, steps: int = 6)
     """Plant anomalies of known place into the second half of each series, to measure detection by.
 
     Each lasts `steps` points, on the average busy ones (not below the median of the values that are not 0), and
-    multiplies them by 0.1, 0.3, 2.5 or 4. Returns the changed series and the truth: unique_id, start and end (the first and last changed ds).
+    multiplies them by 0.1, 0.3, 2.5 or 4. Returns the changed series and the truth: unique_id, start and end (the first
+    and last changed ds).
     """
     random = np.random.default_rng(seed)
     changed, truth = checked(series), []
@@ -62,3 +63,43 @@ def score_alerts(judged: pd.DataFrame, truth: pd.DataFrame) -> dict[str, float]:
     recall = found / len(truth) if len(truth) else 0.0
     f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
     return {"precision": precision, "recall": recall, "f1": f1, "false_alarms": wrong}
+
+
+def root_causes(drop: float, trials: int, seed: int) -> float:
+    """The share of trials in which the slice that dropped is among the first three that `explain.segments` names.
+
+    A whole of three dimensions (8, 5 and 6 values of very unequal size, some 20,000 an hour) is expected from four past
+    hours and observed once, all as counts that vary by a tenth more than by chance. A slice, by one dimension or by two
+    together, of 3 to 50 % of the whole, loses `drop` of itself. Slices by one dimension and by two are candidates.
+    """
+    random = np.random.default_rng(seed)
+    found = [_root_cause(random, drop) for _ in range(trials)]
+    return float(np.mean(found))
+
+
+def _root_cause(random: np.random.Generator, drop: float) -> bool:
+    from itertools import combinations, product
+
+    from ml.anomaly import explain
+
+    sizes = (8, 5, 6)
+    share = np.prod(np.meshgrid(*(random.lognormal(0, 1, size) for size in sizes), indexing="ij"), axis=0)
+    mean = 20_000 * share / share.sum() * random.lognormal(0, 0.3, sizes)
+    masks = {}
+    for count in (1, 2):
+        for axes in combinations(range(3), count):
+            for values in product(*(range(sizes[axis]) for axis in axes)):
+                mask = np.zeros(sizes, dtype=bool)
+                place = [slice(None)] * 3
+                for axis, value in zip(axes, values, strict=True):
+                    place[axis] = value
+                mask[tuple(place)] = True
+                masks[",".join(f"{axis}={value}" for axis, value in zip(axes, values, strict=True))] = mask
+    part = {name: mean[mask].sum() / mean.sum() for name, mask in masks.items()}
+    true = random.choice([name for name, share in part.items() if 0.03 <= share <= 0.5])
+    now = np.where(masks[true], mean * (1 - drop), mean)
+    value = random.poisson(now * random.gamma(100, 0.01, sizes))
+    past = np.mean([random.poisson(mean * random.gamma(100, 0.01, sizes)) for _ in range(4)], axis=0)
+    rows = [("all", value.sum(), past.sum()), *((name, value[m].sum(), past[m].sum()) for name, m in masks.items())]
+    told = explain.segments(pd.DataFrame(rows, columns=["segment", "value", "expected"]))
+    return true in set(told["segment"])

@@ -1,12 +1,14 @@
-"""What is known of each person at a cut-off day, and what they did after it. The two never mix."""
+"""What is known of each person at a cut-off day, and what they did after it, as dbt has built both. Nothing learns here.
+
+`views.churn_features` reads no day after its cut-off and `views.churn_labels` alone looks past it; both have a cut-off
+at the newest complete day and every fortnight before it.
+"""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import psycopg
-
-from orchestration.predict.inputs import SQL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +21,8 @@ FEATURES = (
     "tenure_days",
     "active_days_7",
     "active_days_28",
+    "active_days_earlier",
+    "usual_gap_days",
     "events_7",
     "events_28",
     "events_trend",
@@ -31,24 +35,27 @@ FEATURES = (
 
 
 def churn_features(connection: psycopg.Connection, cutoffs: Sequence[date]) -> "pd.DataFrame":
-    """A row for each cut-off day and person active in the 28 days up to it, indexed by both, with FEATURES as columns.
-
-    Reads no row of a day after the cut-off.
-    """
+    """A row for each cut-off day and person active in the 28 days up to it, indexed by both, with FEATURES as columns."""
     import pandas as pd
 
-    rows = connection.execute((SQL / "churn_features.sql").read_text(), {"cutoffs": list(cutoffs)}).fetchall()
+    query = f"""
+        select cutoff_date, user_id, {", ".join(FEATURES)} from views.churn_features
+        where cutoff_date = any(%s) order by cutoff_date, user_id collate "C"
+        """
+    rows = connection.execute(query, [list(cutoffs)]).fetchall()
     frame = pd.DataFrame(rows, columns=["cutoff", "user_id", *FEATURES]).set_index(["cutoff", "user_id"])
     return frame.astype(float)
 
 
 def churn_labels(connection: psycopg.Connection, features: "pd.DataFrame") -> "pd.Series":
     """1 for each row of `features` whose person was not seen in the 14 days after the cut-off, else 0."""
+    import pandas as pd
+
     cutoffs = sorted(set(features.index.get_level_values("cutoff")))
-    query = (SQL / "churn_labels.sql").read_text()
-    rows = connection.execute(query, {"cutoffs": cutoffs, "horizon_days": HORIZON_DAYS}).fetchall()
-    stayed = set(map(tuple, rows))
-    return features.index.to_series().map(lambda key: int(key not in stayed)).rename("has_churned")
+    query = "select cutoff_date, user_id, has_churned from views.churn_labels where cutoff_date = any(%s)"
+    rows = connection.execute(query, [cutoffs]).fetchall()
+    told = pd.DataFrame(rows, columns=["cutoff", "user_id", "has_churned"]).set_index(["cutoff", "user_id"])
+    return told["has_churned"].reindex(features.index).astype(int)
 
 
 def training_cutoffs(first_day: date, newest_day: date, most: int = 6) -> list[date]:
