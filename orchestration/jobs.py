@@ -10,7 +10,14 @@ EXCLUSIVE = {"tidemark/exclusive": "warehouse"}
 
 _staging, _marts, _published, _predictions = (dg.AssetSelection.assets(*layer.keys) for layer in layers)
 _raw = dg.AssetSelection.assets(["raw", "events"])
-_predicted = dg.AssetSelection.assets(["ml", "forecasts"], ["ml", "anomalies"], ["ml", "churn_scores"])
+_predicted = dg.AssetSelection.assets(
+    ["ml", "forecasts"],
+    ["ml", "anomalies"],
+    ["ml", "churn_scores"],
+    ["ml", "recommendations"],
+    ["ml", "experiment_results"],
+    ["ml", "price_recommendations"],
+)
 
 refresh = dg.define_asset_job(
     "refresh",
@@ -34,7 +41,7 @@ rebuild = dg.define_asset_job(
 predict = dg.define_asset_job(
     "predict",
     selection=_predicted | _predictions,
-    description="Forecast, detect anomalies and score churn with the models in service; publish what passes its gate.",
+    description="Forecast, detect anomalies, score churn, recommend, judge experiments; publish what passes its gate.",
     tags=EXCLUSIVE,
 )
 

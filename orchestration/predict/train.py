@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from orchestration.predict import artefacts, features, inputs, registry
+from orchestration.predict import artefacts, features, inputs, prices, recommendations, registry
 from orchestration.predict.registry import Metrics, Model
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def train_all(
     metrics: Sequence[str] = FORECAST_METRICS,
     horizon_days: int = HORIZON_DAYS,
 ) -> list[TrainedModel]:
-    """Train and register a forecast of each daily metric, the detection of hourly anomalies, and churn.
+    """Train and register a forecast of each daily metric, the detection of anomalies, churn, recommendations, prices.
 
     The connection must be outside of a transaction. Each model is registered in one of its own; one that fails raises
     and leaves the one in service there. What the same data gave before is not trained again.
@@ -61,8 +61,14 @@ def train_all(
         days = inputs.daily(connection, metrics)
         hours = inputs.hourly(connection)
         churn = _churn_input(connection)
+        known = [recommendations.read(connection, kind) for kind in recommendations.KINDS]
+        price_days = prices.read(connection)
     trained = [_train_forecast(connection, metric, days, horizon_days, mark) for metric in metrics]
-    return [*trained, _train_anomalies(connection, hours, mark), _train_churn(connection, churn, mark)]
+    trained += [_train_anomalies(connection, hours, mark), _train_churn(connection, churn, mark)]
+    for one in known:
+        name = recommendations.model_name(one.kind)
+        trained.append(_learned(name, recommendations.train(connection, one, mark)))
+    return [*trained, _learned(prices.NAME, prices.train(connection, price_days, mark))]
 
 
 def _train_forecast(
@@ -182,6 +188,10 @@ def _too_little(churn: _Churn | None) -> str | None:
 
 def _trained(model: Model) -> TrainedModel:
     return TrainedModel(model.name, model.model_id, model.stage, model.metrics)
+
+
+def _learned(name: str, learned: Model | str) -> TrainedModel:
+    return TrainedModel(name, reason=learned) if isinstance(learned, str) else _trained(learned)
 
 
 def _hash(frame: "pd.DataFrame") -> str:
