@@ -26,8 +26,8 @@ def elasticities(days: pd.DataFrame) -> pd.DataFrame:
     their errors (empirical Bayes; spread by Paule and Mandel 1982, uncertainty of the mean included).
 
     Returns, indexed by product_id: category, days, units, lowest_price, usual_price (the median), highest_price,
-    variation (standard deviation of log price), estimate and error (its own; empty where `reason` says why it has none), promotion_effect (relative),
-    elasticity, its standard deviation `spread`, lo and hi (LEVEL), reason.
+    variation (the standard deviation of log price), estimate and error (its own; empty where `reason` says why it has
+    none), promotion_effect (relative), elasticity, its standard deviation `spread`, lo and hi (LEVEL), reason.
     """
     rows = [_own(product, frame) for product, frame in days.groupby("product_id", sort=True)]
     columns = [
@@ -45,7 +45,8 @@ def elasticities(days: pd.DataFrame) -> pd.DataFrame:
     own = pd.DataFrame(rows, columns=["product_id", *columns]).set_index("product_id")
     own = own.astype({"estimate": float, "error": float, "promotion_effect": float})
     mean, spread = shrink(own["estimate"].to_numpy(), own["error"].to_numpy(), own["category"].to_numpy())
-    reach = stats.norm.ppf(0.5 + LEVEL / 2) * spread
+    freedom = own["estimate"].notna().sum() - own["category"].nunique() - 1  # few products tell little of their spread
+    reach = stats.t.ppf(0.5 + LEVEL / 2, max(freedom, 2)) * spread
     return own.assign(elasticity=mean, spread=spread, lo=mean - reach, hi=mean + reach)
 
 

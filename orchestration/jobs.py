@@ -11,7 +11,13 @@ EXCLUSIVE = {"tidemark/exclusive": "warehouse"}
 _staging, _marts, _published, _predictions = (dg.AssetSelection.assets(*layer.keys) for layer in layers)
 _raw = dg.AssetSelection.assets(["raw", "events"])
 _predicted = dg.AssetSelection.assets(
-    ["ml", "forecasts"], ["ml", "forecast_scores"], ["ml", "anomalies"], ["ml", "churn_scores"]
+    ["ml", "forecasts"],
+    ["ml", "forecast_scores"],
+    ["ml", "anomalies"],
+    ["ml", "churn_scores"],
+    ["ml", "recommendations"],
+    ["ml", "experiment_results"],
+    ["ml", "price_recommendations"],
 )
 
 refresh = dg.define_asset_job(
@@ -36,7 +42,7 @@ rebuild = dg.define_asset_job(
 predict = dg.define_asset_job(
     "predict",
     selection=_predicted | _predictions,
-    description="Forecast, detect anomalies and score churn with the models in service; publish what passes its gate.",
+    description="Forecast, detect anomalies, score churn, recommend, judge experiments; publish what passes its gate.",
     tags=EXCLUSIVE,
 )
 

@@ -10,6 +10,8 @@ from orchestration.warehouse import database
 _FIGURES = [dg.AssetKey(["api", "metric_daily"]), dg.AssetKey(["api", "metric_hourly"])]
 _PEOPLE = dg.AssetKey(["api", "user_daily"])
 _PRODUCTS = dg.AssetKey(["marts", "product_daily"])
+_SHOP = [dg.AssetKey(["api", "products"]), dg.AssetKey(["api", "price_history"])]
+_EXPERIMENTS = dg.AssetKey(["marts", "experiment_users"])
 
 
 class Training(dg.Config):
@@ -24,7 +26,12 @@ class Forecasting(dg.Config):
     names: list[str] | None = Field(None, description="Only these forecasts of config/forecasts.yml; else all.")
 
 
-@dg.asset(key=["ml", "models"], deps=[*_FIGURES, _PEOPLE, _PRODUCTS], group_name="ml", kinds={"python", "scikitlearn"})
+@dg.asset(
+    key=["ml", "models"],
+    deps=[*_FIGURES, _PEOPLE, _PRODUCTS, *_SHOP],
+    group_name="ml",
+    kinds={"python", "scikitlearn"},
+)
 def models(context: dg.AssetExecutionContext, config: Training) -> dg.MaterializeResult:
     """Every model trained on final figures and scored out of sample; it serves only if it is better than what does."""
     with database.connect("ml") as connection:
@@ -68,13 +75,46 @@ def churn_scores(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         return _result(context, predict.predict_churn(connection))
 
 
+@dg.asset(key=["ml", "recommendations"], deps=[*_SHOP, _PEOPLE, models], group_name="ml", kinds={"python", "postgres"})
+def recommendations(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """Content, lessons and products that people, open rooms and sellers are likely to want, each with a reason."""
+    with database.connect("ml") as connection:
+        return _result(context, predict.predict_recommendations(connection))
+
+
+@dg.asset(
+    key=["ml", "experiment_results"], deps=[_FIGURES[0], _EXPERIMENTS], group_name="ml", kinds={"python", "postgres"}
+)
+def experiment_results(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """Each variant against the first, with bounds that allow a look every day, and a decision in a sentence."""
+    with database.connect("ml") as connection:
+        return _result(context, predict.predict_experiments(connection))
+
+
+@dg.asset(key=["ml", "price_recommendations"], deps=[*_SHOP, models], group_name="ml", kinds={"python", "postgres"})
+def price_recommendations(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """The price that would earn most, with what it is expected to gain, or why none is recommended."""
+    with database.connect("ml") as connection:
+        return _result(context, predict.predict_prices(connection))
+
+
 def _result(context: dg.AssetExecutionContext, predicted: list[Predicted]) -> dg.MaterializeResult:
     sentences = {
-        one.name: f"skipped: {one.reason}" if one.reason else f"{one.rows} rows by {one.model_id}" for one in predicted
+        one.name: f"skipped: {one.reason}" if one.reason else f"{one.rows} rows by {one.model_id or 'no model'}"
+        for one in predicted
     }
     for name, sentence in sentences.items():
         context.log.info(f"{name}: {sentence}")
     return dg.MaterializeResult(metadata={**sentences, "rows": sum(one.rows for one in predicted)})
 
 
-assets = [models, forecasts, forecast_scores, anomalies, churn_scores]
+assets = [
+    models,
+    forecasts,
+    forecast_scores,
+    anomalies,
+    churn_scores,
+    recommendations,
+    experiment_results,
+    price_recommendations,
+]

@@ -1,4 +1,4 @@
-"""Writes what the models in service say of the newest published figures: forecasts, anomalies, churn scores."""
+"""Writes what the models in service say of the newest published figures, each into its table."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,19 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from orchestration import settings
-from orchestration.predict import artefacts, drifting, features, forecasts, inputs, registry, series
+from orchestration.predict import (
+    artefacts,
+    drifting,
+    experiments,
+    features,
+    forecasts,
+    inputs,
+    prices,
+    recommendations,
+    registry,
+    series,
+)
+from orchestration.predict.made import Made
 from orchestration.predict.registry import Model
 from orchestration.predict.train import ANOMALIES, CHURN
 
@@ -62,6 +74,27 @@ def predict_churn(connection: psycopg.Connection) -> list[Predicted]:
     with inputs.snapshot(connection) as mark:
         made = _churn_scores(connection, mark)
     return _write(connection, made)
+
+
+def predict_recommendations(connection: psycopg.Connection) -> list[Predicted]:
+    """What people, open rooms and sellers are recommended, in place of what they were before."""
+    with inputs.snapshot(connection) as mark:
+        made = recommendations.predict(connection)
+    return _replace(connection, "ml.recommendations", recommendations.COLUMNS, made, mark)
+
+
+def predict_experiments(connection: psycopg.Connection) -> list[Predicted]:
+    """What the experiments say at the newest complete day. No model: they are tests."""
+    with inputs.snapshot(connection) as mark:
+        made = experiments.predict(connection)
+    return _replace(connection, "ml.experiment_results", experiments.COLUMNS, made, mark, has_model=False)
+
+
+def predict_prices(connection: psycopg.Connection) -> list[Predicted]:
+    """The price of each product that is expected to earn most, or why none is recommended."""
+    with inputs.snapshot(connection) as mark:
+        made = prices.predict(connection)
+    return _replace(connection, "ml.price_recommendations", prices.COLUMNS, made, mark)
 
 
 def _forecasts(connection: psycopg.Connection, name: str, mark: int) -> list[_Prediction]:
@@ -133,6 +166,22 @@ def _nothing(name: str, model: Model | None) -> _Prediction:
         f"No model {name} is in service: run train." if model is None else "There is nothing final to predict from."
     )
     return _Prediction(Predicted(name, reason=reason), "", (), [])
+
+
+def _replace(
+    connection: psycopg.Connection,
+    table: str,
+    columns: tuple[str, ...],
+    made: list[Made],
+    mark: int,
+    has_model: bool = True,
+) -> list[Predicted]:
+    """Write what was made in place of everything that the table holds."""
+    ends = ("model_id", "load_id") if has_model else ("load_id",)
+    rows = [(*row, *((one.model_id, mark) if has_model else (mark,))) for one in made for row in one.rows]
+    told = Predicted(table, rows=len(rows))
+    _write(connection, [_Prediction(told, table, (*columns, *ends), rows, "true")])
+    return [Predicted(one.name, one.model_id, len(one.rows), one.reason) for one in made]
 
 
 def _write(connection: psycopg.Connection, made: Iterable[_Prediction]) -> list[Predicted]:

@@ -50,7 +50,7 @@ def read(connection: psycopg.Connection) -> "pd.DataFrame":
     return frame.assign(is_promotion=[any(one.covers(*which) for one in promotions) for which in named])
 
 
-def train(connection: psycopg.Connection, days: "pd.DataFrame", mark: int) -> Model | str:
+def train(connection: psycopg.Connection, days: "pd.DataFrame", mark: int, marks: dict[str, int]) -> Model | str:
     """Estimate, test on the last fifth of the days beside demand that knows no price, and register."""
     if len(days) < LEAST_ROWS:
         return f"Prices are known on {len(days)} days of products: a test needs {LEAST_ROWS}."
@@ -77,7 +77,7 @@ def train(connection: psycopg.Connection, days: "pd.DataFrame", mark: int) -> Mo
     )
     known = prices.elasticities(days).reset_index()
     artefact = json.dumps(json.loads(known.to_json(orient="records", double_precision=15)), sort_keys=True).encode()
-    return registry.register(connection, NAME, artefact, metrics, mark, data_hash, parameters)
+    return registry.register(connection, NAME, artefact, metrics, mark, data_hash, parameters, marks=marks)
 
 
 def predict(connection: psycopg.Connection) -> list[Made]:

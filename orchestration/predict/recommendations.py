@@ -43,7 +43,7 @@ def read(connection: psycopg.Connection, kind: str) -> Interactions:
     return Interactions(kind, frame, _frame(connection, f"items_{kind}", ["item_id", "category"]))
 
 
-def train(connection: psycopg.Connection, known: Interactions, mark: int) -> Model | str:
+def train(connection: psycopg.Connection, known: Interactions, mark: int, marks: dict[str, int]) -> Model | str:
     """Tune, test by time beside popularity, and register; or say in one sentence why that cannot be done."""
     name, frame = model_name(known.kind), known.frame
     if len(frame) < LEAST_INTERACTIONS:
@@ -68,7 +68,7 @@ def train(connection: psycopg.Connection, known: Interactions, mark: int) -> Mod
     )
     model = recommend.fit(frame, recommend.tune(frame, recommend.SETTINGS, known.items))
     artefact = artefacts.dump_recommender(model)
-    return registry.register(connection, name, artefact, metrics, mark, data_hash, parameters)
+    return registry.register(connection, name, artefact, metrics, mark, data_hash, parameters, marks=marks)
 
 
 def predict(connection: psycopg.Connection) -> list[Made]:

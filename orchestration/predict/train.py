@@ -9,7 +9,17 @@ import psycopg
 
 from orchestration import settings
 from orchestration.errors import TidemarkError
-from orchestration.predict import artefacts, drifting, features, forecasts, inputs, registry, series
+from orchestration.predict import (
+    artefacts,
+    drifting,
+    features,
+    forecasts,
+    inputs,
+    prices,
+    recommendations,
+    registry,
+    series,
+)
 from orchestration.predict.forecasts import model_name
 from orchestration.predict.registry import Metrics, Model
 
@@ -50,7 +60,7 @@ def train_all(
     names: Sequence[str] | None = None,
     on_model: Callable[[str], None] = lambda name: None,
 ) -> list[TrainedModel]:
-    """Train and register the forecasts of config/forecasts.yml, the detection of hourly anomalies, and churn.
+    """Train and register the forecasts of config/forecasts.yml, anomalies by the hour, churn, recommendations, prices.
 
     `names`: only these models. The connection must be outside of a transaction. Each model is registered in a
     transaction of its own; the others are trained even if one fails, and the one in service stays there. Raises
@@ -62,11 +72,17 @@ def train_all(
         wanted = [series.read(connection, name) for name in forecast_names if _is_asked(model_name(name), names)]
         hours = inputs.hourly(connection)
         churn = _churn_input(connection)
+        known = [recommendations.read(connection, kind) for kind in recommendations.KINDS]
+        price_days = prices.read(connection)
     jobs: dict[str, Callable[[], TrainedModel]] = {
         model_name(one.name): partial(_train_forecast, connection, one, mark, marks) for one in wanted
     }
     jobs[ANOMALIES] = partial(_train_anomalies, connection, hours, mark, marks)
     jobs[CHURN] = partial(_train_churn, connection, churn, mark, marks)
+    for one in known:
+        name = recommendations.model_name(one.kind)
+        jobs[name] = partial(_learned, name, partial(recommendations.train, connection, one, mark, marks))
+    jobs[prices.NAME] = partial(_learned, prices.NAME, partial(prices.train, connection, price_days, mark, marks))
     trained, failed = [], []
     for name, job in jobs.items():
         if _is_asked(name, names):
@@ -242,6 +258,11 @@ def _too_little(churn: _Churn | None) -> str | None:
 
 def _trained(model: Model) -> TrainedModel:
     return TrainedModel(model.name, model.model_id, model.stage, model.metrics, model.verdict)
+
+
+def _learned(name: str, learn: Callable[[], Model | str]) -> TrainedModel:
+    learned = learn()
+    return TrainedModel(name, reason=learned) if isinstance(learned, str) else _trained(learned)
 
 
 def summary(trained: Sequence[TrainedModel]) -> Iterator[tuple[str, str]]:

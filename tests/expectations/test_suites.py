@@ -171,6 +171,45 @@ GOOD = {
         {"user_id": f"u{n}", "as_of": NOON, "probability": n, "reasons": '[{"feature": "recency"}]', "model_id": "m"}
         for n in range(2)
     ],
+    "ml.recommendations": [
+        {
+            "kind": "content",
+            "subject_id": "u1",
+            "place": n + 1,
+            "item_id": f"c{n}",
+            "score": 1.0,
+            "source": "similar",
+            "reason": "Because of c9.",
+        }
+        for n in range(3)
+    ],
+    "ml.experiment_results": [
+        {
+            "experiment": "button",
+            "variant": "green",
+            "effect": 1,
+            "lo": 0.5,
+            "hi": 1.5,
+            "p_value": 0.001,
+            "sample_ratio_p_value": 0.7,
+            "decision": "ship",
+        }
+    ],
+    "ml.price_recommendations": [
+        {
+            "product_id": "p1",
+            "elasticity": -2,
+            "elasticity_lo": -2.5,
+            "elasticity_hi": -1.5,
+            "price": 10,
+            "unit_cost": 4,
+            "lowest_price": 7,
+            "highest_price": 13,
+            "recommended_price": 8,
+            "gain_28d": 5,
+            "reason": None,
+        }
+    ],
 }
 
 # (table, what is wrong: changes of the first good row, or further rows; the status, and what is said)
@@ -468,6 +507,55 @@ PLANTED = [
         {"user_id": "u1"},
         "failed",
         "2 rows share 1 values of (user_id, as_of, model_id), which must be unique",
+    ),
+    (
+        "ml.recommendations",
+        {"item_id": "c1"},
+        "failed",
+        "1 things are recommended twice to the same subject for content",
+    ),
+    ("ml.recommendations", {"place": 7}, "failed", "the places of 1 subjects have gaps for content"),
+    (
+        "ml.recommendations",
+        {"score": float("nan")},
+        "failed",
+        "1 scores are no finite number for content",
+    ),
+    (
+        "ml.experiment_results",
+        {"effect": 2},
+        "failed",
+        "1 effects of button lie outside of their own limits",
+    ),
+    (
+        "ml.experiment_results",
+        {"lo": -0.5},
+        "failed",
+        "1 variants of button are to be shipped without an effect above zero",
+    ),
+    (
+        "ml.experiment_results",
+        {"sample_ratio_p_value": 0.009},
+        "warned",
+        "people in button are not split as intended (p = 0.009)",
+    ),
+    (
+        "ml.price_recommendations",
+        {"recommended_price": 6},
+        "failed",
+        "6.00 is recommended for p1, observed were 7.00 to 13.00",
+    ),
+    (
+        "ml.price_recommendations",
+        {"unit_cost": 9},
+        "failed",
+        "8.00 is recommended for p1, of which a unit costs 9.00",
+    ),
+    (
+        "ml.price_recommendations",
+        {"recommended_price": None},
+        "failed",
+        "1 products have neither a recommended price nor a reason, or both",
     ),
 ]
 

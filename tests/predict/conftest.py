@@ -33,6 +33,7 @@ def published(warehouse) -> str:
         _fill_metrics(connection, np.random.default_rng(3))
         _fill_people(connection, np.random.default_rng(4))
         _fill_products(connection, np.random.default_rng(5))
+        _create_behaviour(connection)
         marks.set_mark(connection, "views.metric_daily", MARK)
     return warehouse
 
@@ -51,6 +52,38 @@ def _create(connection: psycopg.Connection) -> None:
         """)
     with connection.cursor() as cursor:
         cursor.executemany("insert into api.metrics values (%s, %s, %s)", METRICS)
+
+
+def _create_behaviour(connection: psycopg.Connection) -> None:
+    """What people did with content, lessons and products, as the dbt models have it: empty."""
+    connection.execute("""
+        create table if not exists intermediate.int_content_uses
+            (user_id text, content_id text, hour timestamptz, uses bigint, completions bigint, ratings bigint,
+             rating_sum numeric);
+        create table if not exists intermediate.int_room_events
+            (occurred_at timestamptz, event_type text, room_id text, user_id text, content_id text,
+             is_in_favour boolean);
+        create table if not exists intermediate.int_order_line_hours
+            (user_id text, product_id text, hour timestamptz, sold_units numeric, returned_units numeric);
+        create table if not exists marts.lessons (user_id text, lesson_id text, skill text, occurred_at timestamptz);
+        create table if not exists marts.content_item_daily (content_id text, category text, day date);
+        create table if not exists marts.room_content_daily (content_id text, category text, day date);
+        create table if not exists marts.rooms
+            (room_id text, category text, created_at timestamptz, matched_at timestamptz, completed_at timestamptz,
+             abandoned_at timestamptz);
+        create table if not exists marts.room_members (room_id text, user_id text);
+        create table if not exists marts.transactions (seller_id text, buyer_id text, created_day date);
+        create table if not exists marts.experiment_users
+            (user_id text, experiment text, goal text, window_seconds integer, variant text, exposed_at timestamptz,
+             conversions bigint, value numeric, value_before numeric);
+        create table if not exists marts.product_daily
+            (day date, product_id text, category text, sold_units numeric);
+        alter table marts.product_daily add views bigint, add price numeric, add gross_revenue numeric;
+        create table api.products
+            (product_id text, category text, currency text, price numeric, stock numeric, views_28d numeric,
+             sold_units_28d numeric);
+        create table api.price_history (product_id text, since timestamptz);
+        """)
 
 
 def _fill_metrics(connection: psycopg.Connection, random: np.random.Generator) -> None:
