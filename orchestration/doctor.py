@@ -58,7 +58,7 @@ def _configuration() -> str:
 
 
 def _database() -> str:
-    with database.connect() as connection:
+    with database.connect("dagster") as connection:
         version = connection.execute("show server_version").fetchone()[0]
         size = connection.execute("select pg_size_pretty(pg_database_size(current_database()))").fetchone()[0]
     kind = "yours" if settings.settings().database_url else "embedded"

@@ -74,7 +74,23 @@ def dagster_url() -> str:
     """The URL of Dagster's own database, in the same server, in the form that its psycopg2 driver needs."""
     target = _database(url(), DAGSTER)
     create(target)
-    return target.replace("postgresql://", "postgresql+psycopg2://", 1)
+    _hand_over(target)
+    return with_role(target, "dagster").replace("postgresql://", "postgresql+psycopg2://", 1)
+
+
+def _hand_over(target: str) -> None:
+    """Make the role `dagster` the owner of Dagster's database and of what is in it."""
+    with _connect(target) as connection:
+        if connection.execute(
+            "select pg_get_userbyid(datdba) = 'dagster' from pg_database where datname = current_database()"
+        ).fetchone()[0]:
+            return
+        name = sql.Identifier(connection.info.dbname)
+        connection.execute(sql.SQL("alter database {} owner to dagster").format(name))
+        connection.execute(sql.SQL("revoke all on database {} from public").format(name))
+        query = "select oid::regclass::text from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'"
+        for (table,) in connection.execute(query).fetchall():
+            connection.execute(f"alter table {table} owner to dagster")
 
 
 def _database(base: str, name: str) -> str:

@@ -67,7 +67,9 @@ def guarded(password_server, parsed_project, tmp_path_factory) -> SimpleNamespac
         with psycopg.connect(base, autocommit=True) as admin:
 
             def grant(readers: list[dict]) -> None:
-                (config / "access.yml").write_text(yaml.safe_dump({"readers": {f"r-{one['login']}": one for one in readers}}))
+                (config / "access.yml").write_text(
+                    yaml.safe_dump({"readers": {f"r-{one['login']}": one for one in readers}})
+                )
                 with database.connect() as connection:
                     access.apply(connection)
                 for one in readers:
