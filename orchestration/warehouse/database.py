@@ -79,15 +79,14 @@ def dagster_url() -> str:
 
 
 def _hand_over(target: str) -> None:
-    """Make the role `dagster` the owner of Dagster's database and of what is in it."""
+    """Let the role `dagster`, and no other, make tables in Dagster's database; those that are there become its own."""
     with _connect(target) as connection:
-        if connection.execute(
-            "select pg_get_userbyid(datdba) = 'dagster' from pg_database where datname = current_database()"
-        ).fetchone()[0]:
+        if connection.execute("select has_schema_privilege('dagster', 'public', 'create')").fetchone()[0]:
             return
         name = sql.Identifier(connection.info.dbname)
-        connection.execute(sql.SQL("alter database {} owner to dagster").format(name))
         connection.execute(sql.SQL("revoke all on database {} from public").format(name))
+        connection.execute(sql.SQL("grant connect, temporary on database {} to dagster").format(name))
+        connection.execute("revoke all on schema public from public; grant usage, create on schema public to dagster")
         query = "select oid::regclass::text from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'"
         for (table,) in connection.execute(query).fetchall():
             connection.execute(f"alter table {table} owner to dagster")
