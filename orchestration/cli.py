@@ -283,7 +283,7 @@ def list_incidents(limit: int, as_json: bool) -> None:
     from orchestration.alerts.incidents import recent_incidents
     from orchestration.warehouse import database
 
-    with database.connect(rows=True) as connection:
+    with database.connect("report", rows=True) as connection:
         console.show(recent_incidents(connection, limit), as_json, console.incidents)
 
 
@@ -365,7 +365,7 @@ def silence(fingerprint: str, lasting: str, reason: str, as_json: bool) -> None:
     known = settings.alerts().rules
     if (rule := fingerprint.partition("|")[0]) not in known:
         raise TidemarkError(f"There is no rule {rule} to silence: use one of {', '.join(sorted(known))}.")
-    with database.connect(rows=True) as connection:
+    with database.connect("report", rows=True) as connection:
         made = incidents.silence(connection, fingerprint, _me(), _now(), _now() + _duration(lasting), reason)
         console.show(made, as_json, console.silence)
 
@@ -382,7 +382,7 @@ def replay_rule(rule: str, start: datetime, end: datetime, as_json: bool) -> Non
     from orchestration.warehouse import database
 
     config, zone = settings.alerts(), settings.tenant().zone
-    with database.connect(rows=True) as connection:
+    with database.connect("report", rows=True) as connection:
         done = replay(connection, config, rule, start.replace(tzinfo=zone), end.replace(tzinfo=zone))
     console.show(done.summary() | {"picture": str(picture(done, config))}, as_json, console.replayed_rule)
 
@@ -402,7 +402,7 @@ def _on_incidents(act, as_json: bool, *arguments) -> None:
     from orchestration.alerts.incidents import incident
     from orchestration.warehouse import database
 
-    with database.connect(rows=True) as connection:
+    with database.connect("report", rows=True) as connection:
         act(connection, *arguments)
         console.show(incident(connection, arguments[0]), as_json, console.incident)
 
@@ -439,7 +439,7 @@ def list_quarantine(source: str | None, reason: str | None, limit: int, as_json:
     from orchestration.ingest.quarantine import Selection, listed
     from orchestration.warehouse import database
 
-    with database.connect() as connection:
+    with database.connect("loader") as connection:
         console.show(listed(connection, Selection((), source, reason), limit), as_json, console.quarantine)
 
 
@@ -451,7 +451,7 @@ def show(quarantine_id: int, as_json: bool) -> None:
     from orchestration.ingest import quarantine
     from orchestration.warehouse import database
 
-    with database.connect() as connection:
+    with database.connect("loader") as connection:
         console.show(quarantine.show(connection, quarantine_id), as_json, console.quarantined)
 
 
@@ -482,7 +482,7 @@ def drop(ids: tuple[int, ...], source: str | None, reason: str | None, yes: bool
 
     if not (ids or yes):
         raise TidemarkError("Without IDS, all that matches is dropped for good: add --yes to say that you mean it.")
-    with database.connect() as connection:
+    with database.connect("loader") as connection:
         console.show({"dropped": drop(connection, Selection(ids, source, reason))}, as_json, console.dropped)
 
 
@@ -667,7 +667,7 @@ def status(as_json: bool) -> None:
     from orchestration import summary
     from orchestration.warehouse import database
 
-    with database.connect(rows=True) as connection:
+    with database.connect("dagster", rows=True) as connection:
         console.show(summary.status(connection), as_json, console.status)
 
 

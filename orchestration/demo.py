@@ -30,7 +30,7 @@ def run(on_step: Callable[[str], None]) -> dict:
         )
     on_step("simulate")
     sample = _sample()
-    with database.connect(rows=True) as connection:
+    with database.connect("dagster", rows=True) as connection:
         before = connection.execute("select coalesce(max(load_id), 0) as load_id from raw.loads").fetchone()["load_id"]
 
     gates = {"passed": 0, "warned": 0, "failed": 0}
@@ -48,7 +48,7 @@ def run(on_step: Callable[[str], None]) -> dict:
             raise TidemarkError(f"The job {job} failed ({why or done['held']}): see it with `./tidemark up`.")
         gates = {status: gates[status] + count for status, count in done["gates"].items()}
 
-    with database.connect(rows=True) as connection:
+    with database.connect("dagster", rows=True) as connection:
         return {
             "sample": str(sample),
             "events": summary.loads(connection, after=before),

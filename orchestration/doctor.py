@@ -10,7 +10,7 @@ from orchestration import settings
 from orchestration.errors import TidemarkError
 from orchestration.ingest import loader, sources
 from orchestration.outbox import delivery, transports
-from orchestration.warehouse import database
+from orchestration.warehouse import access, database
 
 FREE_GIB = 2
 
@@ -22,6 +22,7 @@ def examine() -> list[dict]:
         "home": _home,
         "configuration": _configuration,
         "database": _database,
+        "access": _access,
         "mail": _mail,
     }
     checks |= {f"source {name}": partial(loader.reach, name) for name in _standing()}
@@ -67,11 +68,24 @@ def _configuration() -> str:
 
 
 def _database() -> str:
-    with database.connect() as connection:
+    with database.connect("dagster") as connection:
         version = connection.execute("show server_version").fetchone()[0]
         size = connection.execute("select pg_size_pretty(pg_database_size(current_database()))").fetchone()[0]
     kind = "yours" if settings.settings().database_url else "embedded"
     return f"PostgreSQL {version} ({kind}), {size}"
+
+
+def _access() -> str:
+    with database.connect() as connection:
+        login, is_superuser = connection.execute(
+            "select rolname, rolsuper from pg_roles where rolname = session_user"
+        ).fetchone()
+        wrong = access.faults(connection)
+    if wrong:
+        raise TidemarkError(f"{wrong[0]}: `./tidemark access check` shows who may do what; take it away.")
+    if not settings.settings().database_url:
+        return "the embedded server is for one operator: whoever reaches its socket is its superuser"
+    return f"each role as it should be{f'; {login} is a superuser, which it need not be' if is_superuser else ''}"
 
 
 def _mail() -> str:

@@ -14,7 +14,7 @@ def of_run(result) -> dict:
     loaded = [event.materialization.metadata for event in result.get_asset_materialization_events()]
     not_loaded = [sentence for metadata in loaded if "not loaded" in metadata
                   for sentence in metadata["not loaded"].value]  # fmt: skip
-    with database.connect(rows=True) as connection:
+    with database.connect("dagster", rows=True) as connection:
         return {
             "job": result.dagster_run.job_name,
             "run_id": result.run_id,

@@ -15,7 +15,7 @@ from pathlib import Path
 from orchestration import instance
 from orchestration.errors import TidemarkError
 from orchestration.settings import ROOT, alerts, reports, settings, sources, tenant
-from orchestration.warehouse import database, server
+from orchestration.warehouse import access, database, server
 
 START_SECONDS = 120
 STOP_SECONDS = 30
@@ -27,6 +27,8 @@ def run(host: str, port: int, say: Callable[[str], None]) -> None:
         _require_free(host, needed)
     for read in (tenant, sources, alerts, reports):
         read()  # what is wrong with the configuration is said here, not in a log
+    with database.connect() as connection:
+        access.apply(connection)
     embedded = not settings().database_url
     here = {"TIDEMARK_HOME": str(settings().home.resolve()), "TIDEMARK_CONFIG": str(settings().config.resolve())}
     if "answers_url" not in settings().model_fields_set:  # else it is where the page is seen from outside

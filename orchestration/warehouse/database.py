@@ -74,7 +74,22 @@ def dagster_url() -> str:
     """The URL of Dagster's own database, in the same server, in the form that its psycopg2 driver needs."""
     target = _database(url(), DAGSTER)
     create(target)
-    return target.replace("postgresql://", "postgresql+psycopg2://", 1)
+    _hand_over(target)
+    return with_role(target, "dagster").replace("postgresql://", "postgresql+psycopg2://", 1)
+
+
+def _hand_over(target: str) -> None:
+    """Let the role `dagster`, and no other, make tables in Dagster's database; those that are there become its own."""
+    with _connect(target) as connection:
+        if connection.execute("select has_schema_privilege('dagster', 'public', 'create')").fetchone()[0]:
+            return
+        name = sql.Identifier(connection.info.dbname)
+        connection.execute(sql.SQL("revoke all on database {} from public").format(name))
+        connection.execute(sql.SQL("grant connect, temporary on database {} to dagster").format(name))
+        connection.execute("revoke all on schema public from public; grant usage, create on schema public to dagster")
+        query = "select oid::regclass::text from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'"
+        for (table,) in connection.execute(query).fetchall():
+            connection.execute(f"alter table {table} owner to dagster")
 
 
 def sibling(name: str) -> str | None:

@@ -10,6 +10,8 @@ from orchestration import demo
 from orchestration.settings import ROOT
 from orchestration.warehouse import database, server
 
+SECRET = "canary-of-the-secret-key"
+
 
 @pytest.fixture(scope="session")
 def pipeline(tmp_path_factory, parsed_project):
@@ -22,6 +24,7 @@ def pipeline(tmp_path_factory, parsed_project):
     (config / "tenant.yml").write_text("name: Test\ntimezone: UTC\ncurrency: EUR\n")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("TIDEMARK_", "DAGSTER_"))}
     environment |= {"TIDEMARK_HOME": str(folder / "home"), "TIDEMARK_CONFIG": str(config)}
+    environment["TIDEMARK_SECRET_KEY"] = SECRET
     with pytest.MonkeyPatch.context() as patch:
         for name in set(os.environ) - set(environment):
             patch.delenv(name)

@@ -3,11 +3,13 @@
 import json
 from datetime import timedelta
 
+import psycopg
 import pytest
 
 from orchestration import demo, instance, summary
 from orchestration.simulate.truth import Truth
 from orchestration.warehouse import database, marks
+from tests.pipeline.conftest import SECRET
 
 
 @pytest.fixture
@@ -177,3 +179,16 @@ def test_struggling_learners_and_abandoned_rooms_are_those_of_the_truth_and_no_o
         abandoned = connection.execute("select room_id from api.rooms where state = 'abandoned' order by 1").fetchall()
     assert [user for (user,) in struggling] == truth.struggling_learners
     assert [room for (room,) in abandoned] == truth.abandoned_rooms
+
+
+def test_the_secret_key_is_in_no_file_event_or_row(pipeline):
+    for path in pipeline.home.rglob("*"):
+        if path.is_file() and "postgres" not in path.relative_to(pipeline.home).parts:
+            assert SECRET.encode() not in path.read_bytes(), path
+    for name in (database.WAREHOUSE, database.DAGSTER):
+        with psycopg.connect(database._database(database.url(), name)) as connection:
+            query = """select oid::regclass::text from pg_class
+                       where relkind in ('r', 'm') and relnamespace::regnamespace::text !~ '^(pg_|info)'"""
+            for (table,) in connection.execute(query).fetchall():
+                told = f"select count(*) from {table} as known where known::text like %s"
+                assert connection.execute(told, [f"%{SECRET}%"]).fetchone()[0] == 0, table

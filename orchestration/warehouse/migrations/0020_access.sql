@@ -8,7 +8,7 @@
 -- eraser        lets go: retention and erasure; the only one that changes what others wrote
 -- auditor       reads the audit and the access list, nothing else
 -- reidentifier  reads ops.pseudonyms, the way back from a pseudonym to a person
--- dagster       owns Dagster's own database, and looks at how things stand
+-- dagster       owns the tables of Dagster's own database, and looks at how things stand
 -- pipeline      what these have in common: they see all rows
 -- reader        people and services that see what the access list grants their login
 -- analyst       sees all rows, with pseudonyms in place of people
@@ -248,6 +248,9 @@ begin
     grant usage on all sequences in schema raw, ops, ml to pipeline, loader;
     grant pipeline to warehouse;
 
+    -- what the login makes there by hand, the stages read; what dbt makes, `ops.grant_all` sees to
+    alter default privileges in schema staging, intermediate, marts, views, api grant select on tables to pipeline;
+
     grant select on all tables in schema raw, ops, ml to pipeline, loader;
     grant insert, update, delete on all tables in schema raw to loader;
     grant delete on raw.touched_minutes to transformer;
@@ -302,6 +305,7 @@ declare
     one record;
     changed bigint := 0;
 begin
+    perform pg_advisory_xact_lock(hashtext('ops.grant_all'));  -- one build after the other
     for one in
         with relations as (
             select
@@ -335,11 +339,11 @@ begin
            or for_analysts is distinct from has_table_privilege('analyst', oid, 'select')
            or guarded is distinct from relrowsecurity
            or relforcerowsecurity  -- the owner refreshes with it: what reads it would be emptied without an error
-           or guarded and not exists (select from pg_policy where polrelid = oid and polname = 'stages')
+           or guarded and not exists (select from pg_policy where polrelid = wanted.oid and polname = 'stages')
            or exists (
-               select from pg_policy where polrelid = oid and polname <> 'stages' and polname is distinct from policy)
+               select from pg_policy where polrelid = wanted.oid and polname <> 'stages' and polname is distinct from policy)
            or guarded and policy is not null
-              and not exists (select from pg_policy where polrelid = oid and polname = policy)
+              and not exists (select from pg_policy where polrelid = wanted.oid and polname = policy)
            or rule ->> 'people' is not null and nspname = 'api' and to_regclass('analysis.' || quote_ident(relname)) is null
     loop
         changed := changed + 1;
