@@ -2,9 +2,9 @@
 
     .venv/bin/python -m benchmarks.export --rows 10000000 [--format parquet] [--json] [--home FOLDER]
 
-The rows are a long series like api.metric_hourly's. Each export runs in a process of its own, by the command that people
-use, so that its peak of memory is its own. COPY writes the same rows as CSV into a file of the server. Both are repeated
-in turn and the medians are told; what was exported is read back by DuckDB and compared in count and sums.
+The rows are a long series like api.metric_hourly's. Each export runs in a process of its own, by the command that
+people use, so that its peak of memory is its own. COPY writes the same rows as CSV into a file of the server. Both are
+repeated in turn and the medians are told; what was exported is read back by DuckDB and compared in count and sums.
 """
 
 import argparse

@@ -33,7 +33,6 @@ SHAPES = {
     "gross_revenue numeric, refunds numeric, revenue numeric, rate numeric, converted_revenue numeric",
     "marts.product_daily": "day date, product_id text, views bigint, adds bigint, orders bigint, revenue numeric, "
     "lowest_stock numeric, oversold_at timestamptz",
-    "marts.user_weekly": "user_id text, week date, active_days bigint, events bigint, lessons_completed bigint",
     "marts.learning_daily": "day date, user_id text, class_id text, skill text, activities bigint, scored bigint, "
     "score_sum numeric, learning_seconds numeric",
     "marts.rooms": "room_id text, day date, state text, members bigint, voters bigint, votes bigint, "

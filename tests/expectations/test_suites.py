@@ -95,10 +95,6 @@ GOOD = {
             "oversold_at": NOON,
         },
     ],
-    "marts.user_weekly": [
-        {"user_id": "u1", "week": DAY, "active_days": 7, "events": 7, "lessons_completed": 0},
-        {"user_id": "u2", "week": DAY, "active_days": 1, "events": 1, "lessons_completed": 0},
-    ],
     "marts.learning_daily": [
         {
             "day": DAY,
@@ -442,12 +438,6 @@ PLANTED = [
         {"lowest_stock": -3},
         "failed",
         "the stock of p on 2026-03-02 and when it was oversold do not agree",
-    ),
-    (
-        "marts.user_weekly",
-        {"active_days": 8},
-        "failed",
-        "1 of 2 values of active_days lie outside 1..7, such as 8",
     ),
     ("marts.user_daily", {"active_hours": 27}, "failed", "1 of 1 values of active_hours lie outside 1..26, such as 27"),
     (

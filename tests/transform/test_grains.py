@@ -198,6 +198,7 @@ def test_weeks_count_for_retention_when_they_are_over(dbt, connection):
     events = [event(n, datetime(2026, 3, day, 12, tzinfo=UTC), user) for n, (user, day) in enumerate(comes)]
     refresh(dbt, load(connection, events))
     rows = connection.execute(
-        "select cohort_week, weeks_later, users, cohort_users, retention_rate from api.retention_weekly order by 1, 2"
+        "select cohort_date, periods_later, users, cohort_users, retention_rate from api.retention "
+        "where grain = 'week' order by 1, 2"
     ).fetchall()
     assert rows == [(date(2026, 3, 2), 0, 2, 2, Decimal(1)), (date(2026, 3, 2), 1, 1, 2, Decimal("0.5"))]

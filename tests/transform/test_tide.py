@@ -216,12 +216,12 @@ def test_materialized_views_are_refreshed_only_when_something_moved(dbt, connect
 
     events = random_events(random.Random(9), 60)
     refresh(dbt, load(connection, events[:50]))
-    assert version("top_content") == version("retention_weekly") == (1, 1)
+    assert version("top_content") == version("basket_companions") == (1, 1)
     refresh(dbt, load(connection, []))
-    assert version("top_content") == version("retention_weekly") == (1, 2)
+    assert version("top_content") == version("basket_companions") == (1, 2)
     newest = max(event["occurred_at"] for event in events)
     refresh(dbt, load(connection, [events[50] | {"occurred_at": newest + timedelta(minutes=1)}]))
-    assert (version("top_content"), version("retention_weekly")) == ((3, 3), (1, 3))
+    assert (version("top_content"), version("basket_companions")) == ((3, 3), (1, 3))
 
 
 def test_tables_that_people_read_by_name_are_there(dbt, connection):

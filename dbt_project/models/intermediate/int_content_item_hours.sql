@@ -14,6 +14,8 @@ select
     count(*) filter (where event_type = 'content_completed') as completions,
     count(rating) as ratings,
     coalesce(sum(rating), 0) as rating_sum,
+    count(score) as scored,
+    coalesce(sum(score), 0) as score_sum,
     coalesce(sum(duration_seconds), 0) as seconds
 from content
 where content_id is not null

@@ -16,7 +16,8 @@ typed as (
         {{ text_property('content_id') }} as content_id,
         {{ text_property('category') }} as category,
         {{ number_property('rating') }} as rating,
-        {{ number_property('duration_seconds') }} as duration_seconds
+        {{ number_property('duration_seconds') }} as duration_seconds,
+        {{ number_property('score') }} as score
     from events
 )
 
@@ -27,5 +28,7 @@ select
         ['rating is no number', is_no_number('rating'), "properties -> 'rating'"],
         ['rating outside 1..5', 'rating not between 1 and 5', 'rating'],
         ['duration below zero', 'duration_seconds < 0', 'duration_seconds'],
+        ['score is no number', is_no_number('score'), "properties -> 'score'"],
+        ['score outside 0..100', 'score not between 0 and 100', 'score'],
     ]) }}
 from typed

@@ -16,6 +16,8 @@ contents as (
         sum(items.completions)::bigint as completions,
         sum(items.ratings)::bigint as ratings,
         sum(items.rating_sum) as rating_sum,
+        sum(items.scored)::bigint as scored,
+        sum(items.score_sum) as score_sum,
         sum(items.seconds) as seconds
     from {{ ref('content_item_daily') }} as items
     join as_of on items.day > as_of.day - 28 and items.day <= as_of.day
@@ -35,6 +37,8 @@ select
     least(contents.completions, contents.starts)::numeric / nullif(contents.starts, 0) as completion_rate,
     1 - least(contents.completions, contents.starts)::numeric / nullif(contents.starts, 0) as drop_off_rate,
     contents.seconds,
+    contents.scored,
+    contents.score_sum / nullif(contents.scored, 0) as average_score,
     contents.ratings,
     contents.rating_sum / nullif(contents.ratings, 0) as average_rating,
     (contents.rating_sum + 10 * overall.average_rating) / (contents.ratings + 10) as shrunk_rating,

@@ -18,6 +18,15 @@ overall as (
     select sum(completions) / nullif(sum(starts), 0) as completion_rate from {{ ref('views_content') }}
 ),
 
+items as (
+    select skill, count(*) as lessons, count(distinct lesson_id) as items
+    from {{ ref('lessons') }} as lessons
+    cross join as_of
+    where lessons.hour >= (as_of.day - 27)::timestamp at time zone (select timezone from ops.tenant)
+      and lessons.hour < (as_of.day + 1)::timestamp at time zone (select timezone from ops.tenant)
+    group by skill
+),
+
 lessons as (
     select
         split_part(segment, '=', 2) as skill,
@@ -58,6 +67,15 @@ gaps as (
         format('%s lessons with a mean daily score of %s', lessons, round(average_score, 1))
     from lessons
     where lessons >= 20 and average_score < 60
+    union all
+    select
+        'few items',
+        skill,
+        lessons,
+        1 - items / 3.0,
+        format('%s lessons of %s items', lessons, items)
+    from items
+    where lessons >= 20 and items in (1, 2)
 )
 
 select gaps.*, as_of.day as as_of_day

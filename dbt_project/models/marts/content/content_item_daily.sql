@@ -9,6 +9,8 @@ select
     sum(hours.completions)::bigint as completions,
     sum(hours.ratings)::bigint as ratings,
     sum(hours.rating_sum) as rating_sum,
+    sum(hours.scored)::bigint as scored,
+    sum(hours.score_sum) as score_sum,
     sum(hours.seconds) as seconds
 from {{ ref('int_content_item_hours') }} as hours
 join {{ source('ops', 'touched_days') }} as touched

@@ -1,1 +1,0 @@
-select * from {{ ref('views_retention_weekly') }}
