@@ -3,8 +3,8 @@
     .venv/bin/python -m benchmarks.reports [set | one]
 
 `set` makes the weekly set: every template for 50 recipients, in two locales and three sets of formats, and queues it in
-a transaction that is taken back; with the peak of memory. `one` makes one executive summary with all of its charts, PDF and
-workbook, in a process that has made another before.
+a transaction that is taken back; with the peak of memory. `one` makes one executive summary with all of its charts, PDF
+and workbook, in a process that has made another before.
 """
 
 import argparse

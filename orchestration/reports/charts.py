@@ -268,7 +268,7 @@ def bars(shown: Sequence[Bar], unit: str, form: Form, beside: str = "") -> "Figu
     axes.xaxis.set_major_formatter(lambda value, _: form.short(round(value, 10), unit))
     axes.tick_params(axis="x", labelsize=10, pad=2)
     for place, bar in enumerate(shown):
-        end = max(edge for edge in (bar.value, bar.hi, 0.0) if edge is not None)
+        end = max(edge for edge in (bar.value, bar.hi, bar.beside, 0.0) if edge is not None)
         words = {"color": INK, "weight": "bold", "fontsize": 10.5, "textcoords": "offset points", "zorder": 6}
         axes.annotate(bar.text, (end, place), xytext=(6, 0), va="center", annotation_clip=False, **words)
     return figure

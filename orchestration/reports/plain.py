@@ -3,6 +3,7 @@
 import textwrap
 
 from orchestration.reports.document import Table
+from orchestration.reports.figures import NBSP
 
 WIDTH = 76
 GAP = "  "
@@ -19,19 +20,26 @@ def paragraph(sentence: object, mark: str = "") -> str:
 def table(shown: Table) -> str:
     """A table in columns: figures flush right, long texts wrapped within their column."""
     heads = [column.label for column in shown.columns]
-    rows = [[fact.text for fact in row] for row in shown.rows[: shown.shown]]
-    widths = _widths([max(len(line[at]) for line in (heads, *rows)) for at in range(len(heads))])
+    rows = [[fact.text.replace(NBSP, " ") for fact in row] for row in shown.rows[: shown.shown]]
+    cells = [[line[at] for line in (heads, *rows)] for at in range(len(heads))]
+    least = [
+        max([NARROWEST] + [len(word) for cell in column[1:] for word in cell.split() if head.is_figure])
+        for column, head in zip(cells, shown.columns, strict=True)
+    ]
+    widths = _widths([max(map(len, column)) for column in cells], least)
     aligned = [(width, column.is_figure) for width, column in zip(widths, shown.columns, strict=True)]
-    return "\n".join(
-        [_row(heads, aligned), GAP.join("-" * width for width in widths), *(_row(row, aligned) for row in rows)]
-    )
+    rule = GAP.join("-" * width for width in widths)
+    return "\n".join([_row(heads, aligned), rule, *(_row(row, aligned) for row in rows)])
 
 
-def _widths(natural: list[int]) -> list[int]:
-    """The natural widths, with the widest columns narrowed until all fit."""
+def _widths(natural: list[int], least: list[int]) -> list[int]:
+    """The natural widths, with the widest columns narrowed until all fit; a figure is never broken."""
     widths = list(natural)
-    while sum(widths) + len(GAP) * (len(widths) - 1) > WIDTH and max(widths) > NARROWEST:
-        widths[widths.index(max(widths))] -= 1
+    while sum(widths) + len(GAP) * (len(widths) - 1) > WIDTH:
+        wide = [at for at, width in enumerate(widths) if width > least[at]]
+        if not wide:
+            break
+        widths[max(wide, key=lambda at: widths[at])] -= 1
     return widths
 
 
