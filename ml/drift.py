@@ -35,7 +35,8 @@ def histogram(values: np.ndarray) -> Histogram:
     known = values[~np.isnan(values)]
     distinct = np.unique(known)
     if len(distinct) <= BINS:
-        edges = (distinct[1:] + distinct[:-1]) / 2
+        ends = distinct[:1], np.nextafter(distinct[-1:], np.inf)  # what lies outside of them is new
+        edges = np.concatenate([ends[0], (distinct[1:] + distinct[:-1]) / 2, ends[1]])
     else:
         edges = np.unique(np.quantile(known, np.arange(1, BINS) / BINS))
     return {"edges": edges.tolist(), "counts": _counts(edges, values).tolist()}

@@ -10,8 +10,8 @@ import numpy as np
 
 LEAST_GAIN = 0.01  # of the loss of the model in service: less is not worth a change
 LEVEL = 0.95
-RESAMPLES = 4000
-LEAST_BLOCKS = 4  # fewer tell nothing about chance
+RESAMPLES = 2000
+LEAST_BLOCKS, MOST_BLOCKS = 4, 1000  # fewer tell nothing about chance; more are drawn some together
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ def compare_paired(challenger: np.ndarray, champion: np.ndarray, blocks: np.ndar
     Raises ValueError with fewer than four blocks.
     """
     names, place = np.unique(blocks, return_inverse=True)
-    count = len(names)
-    if count < LEAST_BLOCKS:
-        raise ValueError(f"Losses of {count} independent blocks cannot be compared: {LEAST_BLOCKS} are needed.")
-    own, other = (np.bincount(place, losses, count) for losses in (challenger, champion))
-    change = _ratio(own.sum(), other.sum())
-    return _with_interval(change, _resampled([own, other], count, seed), count, len(challenger))
+    if len(names) < LEAST_BLOCKS:
+        raise ValueError(f"Losses of {len(names)} independent blocks cannot be compared: {LEAST_BLOCKS} are needed.")
+    place = place % MOST_BLOCKS
+    sums = np.stack([np.bincount(place, losses) for losses in (challenger, champion)])
+    told = _ratio(*(sums @ _drawn(sums.shape[1], seed)))
+    return _with_interval(float(_ratio(*sums.sum(axis=1))), told, sums.shape[1], len(challenger))
 
 
 def compare_groups(challenger: np.ndarray, champion: np.ndarray, seed: int = 0) -> Comparison:
@@ -57,28 +57,29 @@ def compare_groups(challenger: np.ndarray, champion: np.ndarray, seed: int = 0) 
     fewest = min(len(challenger), len(champion))
     if fewest < LEAST_BLOCKS:
         raise ValueError(f"Losses of {fewest} predictions cannot be compared: {LEAST_BLOCKS} are needed.")
-    means = [
-        _resampled([losses, np.ones(len(losses))], len(losses), seed + side) + 1
-        for side, losses in enumerate((challenger, champion))
-    ]
-    change = _ratio(challenger.mean(), champion.mean())
-    told = np.divide(means[0], means[1], out=np.ones(RESAMPLES), where=means[1] > 0) - 1
-    return _with_interval(change, told, fewest, len(challenger) + len(champion))
+    means = [_resampled_mean(losses, seed + side) for side, losses in enumerate((challenger, champion))]
+    change = float(_ratio(challenger.mean(), champion.mean()))
+    return _with_interval(change, _ratio(*means), min(fewest, MOST_BLOCKS), len(challenger) + len(champion))
 
 
-def _resampled(sums: list[np.ndarray], count: int, seed: int) -> np.ndarray:
-    """The ratio of two sums over blocks, less one, in each resample."""
+def _resampled_mean(losses: np.ndarray, seed: int) -> np.ndarray:
+    place = np.arange(len(losses)) % MOST_BLOCKS
+    sums = np.stack([np.bincount(place, losses), np.bincount(place)])
+    total, count = sums @ _drawn(sums.shape[1], seed)
+    return total / count
+
+
+def _drawn(count: int, seed: int) -> np.ndarray:
+    """How often each block is in each resample: (count, RESAMPLES)."""
     random = np.random.default_rng(seed)
-    drawn = [random.multinomial(count, np.full(count, 1 / count)) for _ in range(RESAMPLES)]
-    own, other = (np.array([weights @ some for weights in drawn]) for some in sums)
-    return np.divide(own, other, out=np.ones(RESAMPLES), where=other > 0) - 1
+    return random.multinomial(count, np.full(count, 1 / count), RESAMPLES).T.astype(float)
 
 
-def _ratio(own: float, other: float) -> float:
+def _ratio(own: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Relative change; none where both are zero, all there is where only the champion's is."""
-    if other > 0:
-        return float(own / other - 1)
-    return 0.0 if own == 0 else float("inf")
+    own, other = np.asarray(own, dtype=float), np.asarray(other, dtype=float)
+    known = np.divide(own, other, out=np.ones_like(own), where=other > 0) - 1
+    return np.where((other <= 0) & (own > 0), np.inf, known)
 
 
 def _with_interval(change: float, resampled: np.ndarray, count: int, units: int) -> Comparison:

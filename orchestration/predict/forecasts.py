@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, time
+from hashlib import sha256
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -58,8 +59,9 @@ def learn(wanted: Wanted, serving: Model | None) -> "tuple[bytes, Metrics, Compa
 
 
 def parameters(wanted: Wanted) -> dict:
-    asked = wanted.asked.model_dump(mode="json")
-    return asked | {"country": wanted.country, "levels": list(wanted.levels), "windows": _windows(wanted)}
+    known = None if wanted.known is None else inputs.checksum(wanted.known)
+    around = {"country": wanted.country, "levels": list(wanted.levels), "windows": _windows(wanted), "known": known}
+    return wanted.asked.model_dump(mode="json") | around
 
 
 def _windows(wanted: Wanted) -> int:
@@ -126,10 +128,10 @@ def _scales(wanted: Wanted) -> dict[str, float]:
 # Predicting ----------------------------------------------------------------------------------------------------------
 
 
-def said_already(connection: psycopg.Connection, wanted: Wanted, model: Model) -> bool:
-    """Whether this model has made its forecast from exactly this history: then it stands, frozen."""
-    query = "select 1 from ml.forecasts where model_id = %s and data_hash = %s limit 1"
-    return connection.execute(query, [model.model_id, _short_hash(wanted)]).fetchone() is not None
+def said_already(connection: psycopg.Connection, wanted: Wanted, model: Model, load_id: int) -> bool:
+    """Whether this model has made its forecast from this state or from the same history: then it stands, frozen."""
+    query = "select 1 from ml.forecasts where model_id = %s and (data_hash = %s or load_id = %s) limit 1"
+    return connection.execute(query, [model.model_id, _short_hash(wanted), load_id]).fetchone() is not None
 
 
 def known_to(model: Model) -> set[str]:
@@ -174,4 +176,6 @@ def moment(ds: "pd.Timestamp", zone: str) -> datetime:
 
 
 def _short_hash(wanted: Wanted) -> str:
-    return inputs.checksum(wanted.frame)[:16]
+    """Of the history and of what is known ahead."""
+    parts = [inputs.checksum(frame) for frame in (wanted.frame, wanted.known) if frame is not None]
+    return sha256("".join([*parts, str(wanted.country)]).encode()).hexdigest()[:16]

@@ -104,7 +104,7 @@ def _forecasts(connection: psycopg.Connection, name: str, mark: int) -> list[_Pr
         wanted = series.read(connection, name, forecasts.known_to(model))
         if wanted.frame.empty:
             made.append(_nothing(model.name, model))
-        elif forecasts.said_already(connection, wanted, model):
+        elif forecasts.said_already(connection, wanted, model, mark):
             reason = "Its forecast from this history is made and stands."
             made.append(_Prediction(Predicted(model.name, model.model_id, reason=reason), "", (), []))
         else:

@@ -27,7 +27,7 @@ _DUE = """
     group by models.name, models.model_id
     union all
     select models.name, models.model_id,
-        format('%%s %% of the truth within its 80 %% intervals', round(100 * covered.share)), covered.newest::text
+        round(100 * covered.share) || ' %% of the truth within its 80 %% intervals', covered.newest::text
     from ml.models as models
     join covered on covered.model_id = models.model_id
     where models.stage = 'serving' and covered.n >= %(least)s

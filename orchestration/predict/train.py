@@ -198,7 +198,8 @@ def _train_churn(
     against = _churn_against(churn, at, serving)
     model = learning.train(churn.features, churn.labels, at)
     artefact = artefacts.dump_churn_model(model)
-    scored_now = learning.score(model, churn.features)["probability"]
+    newest = churn.features[(at == at.max()).to_numpy()]  # older ones differ by the time that went by
+    newest = newest.assign(score=learning.score(model, newest)["probability"])
     return _trained(
         registry.register(
             connection,
@@ -211,7 +212,7 @@ def _train_churn(
             against=against,
             challenged=serving and serving.model_id,
             marks=marks,
-            reference=drifting.reference(churn.features.assign(score=scored_now)),
+            reference=drifting.reference(newest),
         )
     )
 

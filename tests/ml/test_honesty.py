@@ -59,7 +59,7 @@ def test_too_little_to_compare_is_said(compare):
 def test_drift_by_hand():
     """Two values, half and half, then six to four: (0.1 ln 1.2 + -0.1 ln 0.8) less (2 - 1)(1/n + 1/m)."""
     learned = drift.histogram(np.repeat([0.0, 1.0], 500))
-    assert learned == {"edges": [0.5], "counts": [500, 500, 0]}
+    assert learned == {"edges": [0.0, 0.5, np.nextafter(1, 2)], "counts": [0, 500, 500, 0, 0]}  # the last: missing
     told = drift.drift(learned, np.repeat([0.0, 1.0], [600, 400]))
     assert told.psi == pytest.approx(0.1 * np.log(1.2) - 0.1 * np.log(0.8) - 2 / 1000, abs=1e-4)
     assert told.shift == pytest.approx(0.1) and told.n == 1000
@@ -72,6 +72,14 @@ def test_missing_values_are_a_drift_of_their_own():
     values = np.random.default_rng(0).normal(size=1000)
     holes = np.where(np.arange(1000) < 200, np.nan, values)
     assert drift.drift(drift.histogram(values), holes).is_drift
+
+
+def test_many_people_are_compared_as_well_as_few():
+    random = np.random.default_rng(0)
+    own, other = random.exponential(0.9, 30_000), random.exponential(1.0, 30_000)
+    told = promotion.compare_paired(own, other, np.arange(30_000))
+    half = 1.96 * np.sqrt(0.9**2 + 0.9**2) / np.sqrt(30_000)  # of a ratio of means, by the delta method
+    assert (told.hi - told.lo) / 2 == pytest.approx(half, rel=0.1)
 
 
 def test_few_values_are_never_a_drift():
