@@ -172,7 +172,7 @@ def _hours(files: Path, truth):
     import pandas as pd
 
     connection = duckdb.connect()
-    for name, value in (("files", f"{files}/*.jsonl"), ("start", truth.start), ("end", truth.end)):
+    for name, value in (("files", f"{files}/*.jsonl"), ("first_at", truth.start), ("end_at", truth.end)):
         connection.execute(f"set variable {name} = $value", {"value": value})
     connection.execute((Path(__file__).parent / "planted.sql").read_text())
     hours = connection.execute("from hours").df()

@@ -9,7 +9,7 @@ from read_json(
                properties: 'json'}
 )
 where event_id is not null and event_type is not null
-  and occurred_at >= getvariable('start') and occurred_at < getvariable('end');
+  and occurred_at >= getvariable('first_at') and occurred_at < getvariable('end_at');
 
 create table hours as
 with actions as (

@@ -134,7 +134,10 @@ beside as (
 )
 
 select segment, at, mean as value, is_final,
-    (select case when count(week) >= 2 then percentile_cont(0.5) within group (order by week) end
+    (select case
+            when count(week) >= 3 then percentile_cont(0.5) within group (order by week)
+            when count(week) = 2 then {milder}(week)  -- a median of two would not keep a week of trouble out
+        end
      from unnest(weeks) as week) as expected
 from beside
 where mean is not null and (walked_to is null or at > walked_to)
@@ -343,6 +346,7 @@ def _query(rule: Rule) -> tuple[str | None, dict]:
             return (_VALUES + _THRESHOLD).format(**words), parameters
         case ChangeRule(over=timedelta()):
             hours = rule.over // STEP["hour"]
+            words["milder"] = "min" if rule.fall else "max"
             return (_VALUES + _CHANGE_OVER).format(**words), parameters | {
                 "hours": hours,
                 "before": rule.over - STEP["hour"],

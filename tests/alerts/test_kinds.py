@@ -242,15 +242,15 @@ def test_a_source_that_stops_holds_back_only_what_it_feeds(published):
             "insert into raw.fields values (%s, %s, '', 'object', 1, 1, 0, %s, %s, %s, %s)",
             [source, kind, at(3), at(3), load_id, load_id],
         )
-    lineage = Lineage(
-        relations={name: frozenset({"raw.events", name})
-                   for name in ("staging.stg_order_lines", "staging.stg_requests", "api.metric_hourly")},
-        metrics={"revenue": frozenset({"marts.shop_hourly"}), "error_rate": frozenset({"marts.system_hourly"})},
-        entries={"marts.shop_hourly": frozenset({"staging.stg_order_lines"}),
-                 "marts.system_hourly": frozenset({"staging.stg_requests"})},
+    shop, system, orders, requests = (
+        "marts.shop_hourly", "marts.system_hourly", "staging.stg_order_lines", "staging.stg_requests",
     )  # fmt: skip
-    lineage.relations.update({"marts.shop_hourly": frozenset({"raw.events", "marts.shop_hourly"}),
-                              "marts.system_hourly": frozenset({"raw.events", "marts.system_hourly"})})  # fmt: skip
+    lineage = Lineage(
+        relations={"raw.events": frozenset({"raw.events"}), "api.metric_hourly": frozenset({"raw.events"})}
+        | {name: frozenset({"raw.events", name}) for name in (shop, system, orders, requests)},
+        metrics={"revenue": frozenset({shop}), "error_rate": frozenset({system})},
+        entries={shop: frozenset({orders}), system: frozenset({requests})},
+    )
     errors = {"kind": "threshold", "metric": "error_rate", "above": 0.1}
     rules = config(absent=ABSENT, revenue=REVENUE, errors=errors)
     published.hours("revenue", [100, 100, 10])

@@ -14,6 +14,7 @@ from orchestration.settings import Alerts
 from tests.alerts.conftest import at, number
 
 WAY, BOSS = timedelta(hours=2), timedelta(hours=5)
+QUIET = {"from": "22:00:00", "to": "06:00:00", "timezone": "UTC"}
 SEGMENTS = ["endpoint=/buy", "endpoint=/find"]
 CONFIG = Alerts.model_validate(
     {
@@ -112,7 +113,8 @@ class Life(RuleBasedStateMachine):
     def promises(self):
         rows = self.connection.execute("select * from ops.incidents").fetchall()
         messages = self.connection.execute(
-            """select told.*, rule, severity, outbox.status as fate, outbox.after, fingerprint
+            """select told.*, rule, severity, outbox.status as fate, outbox.after, outbox.quiet_hours,
+                   fingerprint
                from ops.incident_messages as told join ops.incidents using (incident_id)
                join ops.outbox using (message_id) order by told_id"""
         ).fetchall()
@@ -128,6 +130,9 @@ class Life(RuleBasedStateMachine):
                 assert one["fate"] != "sent" or one["after"] in delivered, "a recovery without a delivered opening"
             if one["rule"] == "errors":
                 assert 6 <= one["at"].hour < 22, "something was sent in quiet hours"
+                assert one["quiet_hours"] == [QUIET], "a retry of it could be sent in quiet hours"
+            else:
+                assert one["quiet_hours"] == [], "what overrides quiet hours could wait for their end"
         self.each_receiver_hears_a_story(messages)
         self.nobody_is_woken_for_what_is_taken_care_of(messages)
         self.what_is_open_and_known_escalates(rows)

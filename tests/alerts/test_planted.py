@@ -8,7 +8,7 @@ from orchestration import demo
 from orchestration.simulate.truth import Incident, Truth
 from orchestration.warehouse import database, server
 
-BOUND = timedelta(hours=24)  # after its beginning: small shops tell by the day only
+BOUND = timedelta(hours=12)  # after its beginning: small shops tell by some hours only
 WEEKS = demo.DAYS / 7
 
 
