@@ -12,12 +12,13 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Json, Jsonb
 
-from orchestration.privacy.contents import texts
+from orchestration.privacy.contents import names_in, texts
 from orchestration.warehouse.names import ERASED, OF_PEOPLE, Names, found_in, masked, masked_in, plain
 
 _TEXTS = ("text", "character varying", "character", "name", "text[]", "character varying[]")
 _JSONS = ("json", "jsonb")
 _ROWS_AT_ONCE = 2_000
+_LONGEST_HASH = 32  # bytes
 
 # Rows of these are only ever added to, and name people by pseudonym at most: they stay, and the certificate says so.
 KEPT = ("ops.audit",)
@@ -89,9 +90,10 @@ def search(connection: psycopg.Connection, carrier: Carrier, names: Names, *, lo
         parameters = {"likes": names.likes, "names": list(names.names)}
     if lock and carrier.kind == "r":
         query += sql.SQL(" for update")
-    # Few rows come through a sieve; without a server-side cursor the database sifts on all its cores.
-    with connection.cursor(*([] if parameters else ["people"]), row_factory=dict_row) as cursor:
-        if not parameters:
+    # Few rows come through a sieve of texts; without a server-side cursor the database sifts on all its cores.
+    is_sieved = bool(parameters) and "bytea" not in carrier.columns.values()
+    with connection.cursor(*([] if is_sieved else ["people"]), row_factory=dict_row) as cursor:
+        if not is_sieved:
             cursor.itersize = _ROWS_AT_ONCE
         for row in cursor.execute(query, parameters):
             ctid = row.pop("ctid")
@@ -103,7 +105,7 @@ def search(connection: psycopg.Connection, carrier: Carrier, names: Names, *, lo
 def _sieve(column: str, kind: str) -> sql.Composable:
     name = sql.Identifier(column)
     if kind == "bytea":
-        return sql.SQL("octet_length({}) > 64").format(name)  # longer than any hash
+        return sql.SQL("octet_length({}) > {}").format(name, _LONGEST_HASH)
     if kind in _TEXTS and plain(column) in OF_PEOPLE:
         return sql.SQL('(lower({0}::text collate "C") like any(%(likes)s) or {0}::text = any(%(names)s))').format(name)
     return sql.SQL('lower({}::text collate "C") like any(%(likes)s)').format(name)
@@ -114,7 +116,7 @@ def named_in(names: Names, column: str, value: object) -> set[str]:
     if value is None:
         return set()
     if isinstance(value, bytes | memoryview):
-        return {text[a:b] for text in texts(bytes(value)) for a, b in names.spans(text)} if len(value) > 64 else set()
+        return names_in(names, bytes(value)) if len(value) > _LONGEST_HASH else set()
     return found_in(names, value, column)
 
 

@@ -1,5 +1,6 @@
 """What can be read in bytes, whichever way they are packed: the texts in which a person may be named."""
 
+import csv
 import gzip
 import io
 import json
@@ -10,11 +11,52 @@ from contextlib import suppress
 from email import policy
 from email.parser import BytesParser
 
+import msgspec
+
 from orchestration.errors import TidemarkError
 from orchestration.warehouse import sealing
+from orchestration.warehouse.names import OF_PEOPLE, Names, people_in, plain
 
 _MAIL = (b"from:", b"to:", b"subject:", b"mime-version:", b"content-type:", b"date:", b"message-id:", b"received:")
 _DEEPEST = 4  # a table in a packed folder in a mail
+
+
+def names_in(names: Names, content: bytes) -> set[str]:
+    """The names in some bytes: anywhere in their texts, and as whole values where JSON or a table names people."""
+    found: set[str] = set()
+    for text in texts(content):
+        found |= {text[start:end] for start, end in names.spans(text)}
+        found |= {name for name in _people(text) if names.is_one(name)}
+    return found
+
+
+def _people(text: str) -> Iterator[str]:
+    lines = text.splitlines()
+    if text.lstrip()[:1] in ("{", "["):
+        for part in lines if text.lstrip()[0] == "{" else [text]:
+            with suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+                yield from people_in(msgspec.json.decode(part))
+    elif lines and (columns := people_columns(lines[0])):
+        for line in lines[1:]:
+            yield from cells(line, columns)
+
+
+def people_columns(header: str) -> list[int]:
+    """Which columns of a table in text name people, by its header line."""
+    return [number for number, field in enumerate(_fields(header)) if plain(field) in OF_PEOPLE]
+
+
+def cells(line: str, columns: list[int]) -> list[str]:
+    fields = _fields(line)
+    return [fields[number] for number in columns if number < len(fields)]
+
+
+def _fields(line: str) -> list[str]:
+    delimiter = max(",;\t|", key=line.count)
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:  # a field larger than a table's would be
+        return []
 
 
 def texts(content: bytes, depth: int = 0) -> Iterator[str]:

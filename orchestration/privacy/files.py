@@ -15,7 +15,7 @@ import msgspec
 import psycopg
 from psycopg.types.json import Jsonb
 
-from orchestration.privacy.contents import texts
+from orchestration.privacy.contents import cells, names_in, people_columns, texts
 from orchestration.settings import settings
 from orchestration.warehouse.names import Names, found_in, masked, people_in
 
@@ -39,7 +39,7 @@ class Named:
 def search(names: Names) -> Iterator[Named]:
     """The files under TIDEMARK_HOME that name somebody, inside or by their path."""
     for path in everything():
-        inside = found_in_file(names, path)
+        inside = _found_in(names, path)
         place = str(path.relative_to(settings().home.resolve()))
         by_path = {place[start:end] for start, end in names.spans(place)}
         if inside or by_path:
@@ -58,26 +58,11 @@ def everything() -> Iterator[Path]:
                 yield path
 
 
-def found_in_file(names: Names, path: Path) -> set[str]:
+def _found_in(names: Names, path: Path) -> set[str]:
     try:
-        content = path.read_bytes()
+        return names_in(names, path.read_bytes())
     except FileNotFoundError:  # a log that was rotated meanwhile
         return set()
-    found: set[str] = set()
-    for text in texts(content):
-        found |= {text[start:end] for start, end in names.spans(text)}
-        found |= {name for name in _people(text) if names.is_one(name)}
-    return found
-
-
-def _people(text: str) -> Iterator[str]:
-    """The values that name people in JSON, or in lines of it."""
-    for line in text.splitlines() if text.lstrip().startswith("{") else [text]:
-        if line.lstrip()[:1] in ("{", "["):
-            try:
-                yield from people_in(msgspec.json.decode(line))
-            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-                continue
 
 
 def make_nameless(connection: psycopg.Connection, named: Named, names: Names) -> str:
@@ -141,7 +126,8 @@ def _blank(connection: psycopg.Connection, path: Path, content: bytes, names: Na
         path.unlink()
         return "removed"
     lines = content.splitlines(keepends=True)
-    fresh = b"".join(_blanked(line, names, is_loaded=cursor is not None) for line in lines)
+    columns = people_columns(lines[0].decode("utf-8", "replace")) if lines else []
+    fresh = b"".join(_blanked(line, names, columns, is_loaded=cursor is not None) for line in lines)
     status = path.stat()
     _replace(path, fresh)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # or it would seem to have changed
@@ -150,15 +136,15 @@ def _blank(connection: psycopg.Connection, path: Path, content: bytes, names: Na
     return "blanked"
 
 
-def _blanked(line: bytes, names: Names, is_loaded: bool) -> bytes:
-    """A line as long as before, so that what follows stays where it is."""
+def _blanked(line: bytes, names: Names, columns: list[int], is_loaded: bool) -> bytes:
+    """A line as long as before, so that what follows stays where it is. Of a table, `columns` name people."""
     text = line.decode("utf-8", "replace")
     try:
         record = msgspec.json.decode(line)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         record = None
-    mentions = any(names.spans(text)) or bool(record is not None and found_in(names, record))
-    if not mentions:
+    in_columns = record is None and any(names.is_one(cell) for cell in cells(text, columns))
+    if not (any(names.spans(text)) or in_columns or (record is not None and found_in(names, record))):
         return line
     is_about = record is None or any(names.is_one(name) for name in people_in(record))
     if is_loaded or is_about:

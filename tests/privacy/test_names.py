@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration.privacy.contents import texts
+from orchestration.privacy.contents import names_in, texts
 from orchestration.warehouse.names import HashedNames, KnownNames, found_in, hashed, masked, masked_in, normal
 from orchestration.warehouse.sealing import sealed
 
@@ -70,3 +70,10 @@ def test_texts_are_found_in_whatever_they_are_packed(home):
     found = "\n".join(texts(sealed(folder.getvalue())))
     assert found.count("ada@example.com") == 22
     assert list(texts(b"\x1f\x8b is not packed at all")) != []
+
+
+@both
+def test_short_names_are_found_in_json_and_tables_where_people_are_named(names):
+    assert names_in(names, b'{"user_id": "u1"}\n{"lesson": "4711"}') == {"u1"}
+    assert names_in(names, b"Customer ID;Quantity\n4711;3\n3;4711\n") == {"4711"}
+    assert names_in(names, b"Product;Quantity\n4711;u1\n") == set()
