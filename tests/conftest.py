@@ -89,9 +89,6 @@ def built_template(postgres, parsed_project, tmp_path_factory) -> str:
         for name in ("TIDEMARK_CONFIG", "TIDEMARK_SMTP_URL"):
             patch.delenv(name, raising=False)
         patch.setattr(project, "target", lambda: parsed_project)
-        with (parsed_project / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be parsing it
-            project.manifest()
         project.build("staging marts published", 0)
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"create database template_built template {database.WAREHOUSE}")
@@ -119,9 +116,18 @@ def begin_with(postgres, warehouse) -> Callable[[str, Callable[[], None]], None]
 @pytest.fixture(scope="session")
 def parsed_project(tmp_path_factory) -> Path:
     """A folder in which dbt's project is parsed once for all tests, whichever worker runs them."""
+    from orchestration.transform import project
+
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "dbt"
     folder.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch, (folder / "lock").open("w") as lock:
+        patch.setenv("TIDEMARK_HOME", str(folder))
+        for name in ("TIDEMARK_CONFIG", "TIDEMARK_DATABASE_URL"):
+            patch.delenv(name, raising=False)
+        patch.setattr(project, "target", lambda: folder)
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be parsing it
+        project.manifest()
     return folder
 
 

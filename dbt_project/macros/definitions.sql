@@ -17,6 +17,7 @@
             (select coalesce(max(load_id), 0) from ops.tidemarks where table_name = '{{ name }}'),
             {{ var('high_mark') if var('high_mark') is not none
                else '(select coalesce(max(load_id), 0) from raw.loads)' }},
+            to_regclass('{{ name }}__old') is not null,
             (
                 select coalesce(bool_or(coalesce(parent.moved_id > own.load_id, true)), false)
                 from unnest(array['{{ parents() | join("', '") }}']) as parents (table_name)
@@ -30,7 +31,7 @@
     {%- set row = load_result('known')['data'][0] -%}
     {{ return({
         'exists': row[0], 'columns': (row[1] or '').split(', '), 'definition': row[2], 'parents': row[3], 'load_id': row[4],
-        'up_to': [row[4], row[5]] | max, 'parents_moved': row[6],
+        'up_to': [row[4], row[5]] | max, 'has_old': row[6], 'parents_moved': row[7],
     }) }}
 {%- endmacro %}
 

@@ -44,7 +44,7 @@
     {%- set definition = definition_of(sql ~ key, known.parents) -%}
     {%- set anew = known.definition != definition -%}
     {%- set moved = anew or known.parents_moved or model.depends_on.nodes | select('in', graph.sources) | list != [] -%}
-    {%- if not moved and known.load_id == known.up_to -%}
+    {%- if not moved and not known.has_old and known.load_id == known.up_to -%}
         {{ nothing_to_do() }}
     {%- else -%}
         {%- call statement('main') -%}

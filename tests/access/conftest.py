@@ -46,8 +46,8 @@ def guarded(password_server, parsed_project, tmp_path_factory) -> SimpleNamespac
     (config / "tenant.yml").write_text("name: Test\ntimezone: UTC\ncurrency: EUR\n")
     with psycopg.connect(password_server, autocommit=True) as connection:
         connection.execute(f"create role tidemark login createrole password '{PASSWORD}'")
-        connection.execute("create database guarded owner tidemark")
-    base = database._database(password_server, "guarded")
+        connection.execute("create database tidemark owner tidemark")
+    base = database._database(password_server, database.WAREHOUSE)
     url = base.replace("postgres:@", f"tidemark:{PASSWORD}@")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TIDEMARK_HOME", str(folder / "home"))
@@ -58,7 +58,6 @@ def guarded(password_server, parsed_project, tmp_path_factory) -> SimpleNamespac
         patch.setattr("orchestration.transform.project.target", lambda: parsed_project)
         from orchestration.transform import project
 
-        project.manifest()
         with database.connect("loader") as connection:
             database.sync_tenant(connection)
             connection.execute("create table raw.events_all partition of raw.events default")

@@ -327,7 +327,7 @@ def test_a_login_that_may_not_make_roles_says_so(password_server, guarded):
     guarded.admin.execute("drop role if exists plain; create role plain login password 'correct-horse'")
     guarded.admin.execute("drop database if exists plain")
     guarded.admin.execute("create database plain owner plain")
-    target = guarded.url.replace("tidemark:", "plain:").replace("/guarded", "/plain")
+    target = guarded.url.replace("tidemark:", "plain:").replace("/tidemark?", "/plain?")
     with pytest.raises(TidemarkError) as raised:
         database.migrate(target)
     assert str(raised.value).count(". ") == 0 and "createrole" in str(raised.value)
