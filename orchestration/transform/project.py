@@ -92,7 +92,7 @@ def _invoke(arguments: list[str], parsed) -> list:
 
     options = [
         "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--log-path", str(settings().directory("logs")),
-        "--quiet", "--no-use-colors", "--log-level", "error", "--log-level-file", "info",
+        "--quiet", "--no-use-colors", "--log-level", "none", "--log-level-file", "info",
     ]  # fmt: skip
     with _environment(database.parameters() if parsed else {"dbname": database.name()}):  # parsing does not connect
         result = dbtRunner(manifest=parsed).invoke([*arguments, *options])

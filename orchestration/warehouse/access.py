@@ -1,5 +1,5 @@
 """Readers: the access list of `config/access.yml` in the database, sessions with a reader's rights, and what each role
-may. Which rows a scope shows is said in the dbt project (macros/access.sql), what stages may in migration 0020."""
+may. Which rows a scope shows is said in the dbt project (macros/access.sql), what stages may in migration 0025."""
 
 import getpass
 from collections.abc import Iterator

@@ -192,7 +192,7 @@ def _apply(connection: psycopg.Connection, path: Path) -> None:
 def connect(role: str | None = None, *, rows: bool = False, autocommit: bool = False) -> Iterator[psycopg.Connection]:
     """A connection to the warehouse in UTC: commits when the block ends, rolls back when it raises.
 
-    `role` is the stage's, of migration 0020; without one it is the login of the URL, which is for the operator alone.
+    `role` is the stage's, of migration 0025; without one it is the login of the URL, which is for the operator alone.
     With `rows`, results are dictionaries. Raises TidemarkError when the database cannot be reached.
     """
     options = {"row_factory": dict_row} if rows else {}

@@ -225,12 +225,12 @@ begin
     end loop;
     for one in
         select oid::regprocedure as name from pg_proc
-        where pronamespace in ('ops'::regnamespace, 'raw'::regnamespace) and proowner <> 'warehouse'::regrole
+        where pronamespace in ('ops'::regnamespace, 'raw'::regnamespace, 'ml'::regnamespace) and proowner <> 'warehouse'::regrole
     loop
         execute format('alter routine %s owner to warehouse', one.name);
     end loop;
 
-    revoke all on all routines in schema ops, raw from public;
+    revoke all on all routines in schema ops, raw, ml from public;
     revoke all on schema public from public;
     begin
         execute format('revoke all on database %I from public', current_database());
@@ -286,7 +286,7 @@ begin
     grant select on ops.pseudonyms to transformer;
     grant select, delete on ops.pseudonyms to eraser;
 
-    grant execute on all functions in schema ops, raw to pipeline, loader, reader, analyst, auditor;
+    grant execute on all functions in schema ops, raw, ml to pipeline, loader, reader, analyst, auditor;
     revoke execute on function ops.name_people(), ops.ask_who(text, text), ops.person_behind(text)
         from pipeline, loader, reader, analyst, auditor;
     grant execute on function ops.name_people() to transformer;
