@@ -108,7 +108,11 @@
             'known.' ~ column.name ~ "::text || '' as " ~ column.name
             if column.name in (rule.people or []) + ['seller_id', 'room_id', 'class_id'] else 'known.' ~ column.quoted) -%}
     {%- endfor -%}
-    select {{ names | join(', ') }} from ({{ sql }}) as known
+    select {{ names | join(', ') }} from ({{ sql }}) as known {{ wall(rule) }}
+{%- endmacro %}
+
+{# What stands between a view's rows and its readers; it is part of the view's definition. #}
+{% macro wall(rule) -%}
     {%- if not rule.invoker %} where {{ seen(rule) }} {%- endif -%}
     {%- if not rule.invoker and (rule.people or rule.shops) %} offset 0 {%- endif -%}
 {%- endmacro %}
