@@ -5,8 +5,8 @@
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {%- set known = known_state(target, lock_relation(target)) -%}
     {%- set is_shown = target.schema == 'api' -%}
-    {%- set rule = access_rules().get(target.identifier, {}) | string if is_shown else '' -%}
-    {%- set definition = definition_of(sql ~ rule, known.parents) -%}
+    {%- set rule = access_rules().get(target.identifier, {}) -%}
+    {%- set definition = definition_of(sql ~ (rule ~ wall(rule) if is_shown else ''), known.parents) -%}
     {%- if known.definition != definition -%}
         {%- call statement('main') -%}
             drop view if exists {{ target }} cascade;

@@ -148,7 +148,7 @@ def person_behind(pseudonym: str, reason: str) -> str:
     Raises TidemarkError when nobody is behind it.
     """
     with database.connect("reidentifier", autocommit=True) as connection:
-        connection.execute("select ops.ask_who(%s, %s)", [pseudonym, f"{reason} ({getpass.getuser()})"])
+        connection.execute("select ops.ask_who(%s, %s, %s)", [pseudonym, reason, getpass.getuser()])
         found = connection.execute("select ops.person_behind(%s)", [pseudonym]).fetchone()[0]
     if found is None:
         raise TidemarkError(

@@ -33,7 +33,9 @@ def attach(connection: psycopg.Connection, day: date) -> None:
 
 def _attach(day: date) -> str:
     # A table of its own that is attached when it is complete: unlike `partition of`, that blocks no reader.
-    return f"""alter table raw.events attach partition raw.{name_of(day)}
+    # Whoever made it, it is the loader's, as all of raw.events is.
+    return f"""alter table raw.{name_of(day)} owner to loader;
+               alter table raw.events attach partition raw.{name_of(day)}
                for values from ('{day} 00:00+00') to ('{day + timedelta(days=1)} 00:00+00');"""
 
 

@@ -1,5 +1,6 @@
 """Who sees what, on a server with passwords: the access list, known leaks, and the way back to a person."""
 
+import getpass
 import random
 from datetime import date, timedelta
 
@@ -266,13 +267,7 @@ def test_analysts_see_pseudonyms_and_who_is_behind_one_is_asked_in_the_audit(ana
         for relation in ("analysis.preferences", "analysis.rooms", "analysis.learning_periods"):
             assert not any(f"u{n:02}" in row for row in rows(connection, relation) for n in range(1, 13))
         for relation in relations(guarded.admin):
-            if relation.removeprefix("api.") in (
-                "learners",
-                "rooms",
-                "customers",
-                "personal_data_access",
-                "leaderboard",
-            ):
+            if relation in ("api.learners", "api.rooms", "api.customers", "api.personal_data_access"):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     rows(connection, relation)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -292,11 +287,10 @@ def test_analysts_see_pseudonyms_and_who_is_behind_one_is_asked_in_the_audit(ana
         assert officer.execute("select ops.person_behind(%s)", [pseudonym]).fetchone() == (person,)
     assert access.person_behind(pseudonym, "another complaint") == person
     asked = guarded.admin.execute(
-        "select actor, detail ->> 'reason' from ops.audit where action = 'reidentify' and subject = %s order by 1 desc",
-        [pseudonym],
+        "select actor, detail ->> 'reason' from ops.audit where action = 'reidentify' and subject = %s", [pseudonym]
     ).fetchall()
-    assert asked[0] == ("tidemark", asked[0][1]) and asked[0][1].startswith("another complaint")
-    assert asked[1] == ("officer", "a complaint")
+    assert set(asked) >= {("officer", "a complaint"), (getpass.getuser(), "another complaint")}
+    assert not {reason for _, reason in asked} & {"curious"}
     assert audit.verify(guarded.admin) >= 2
 
 
@@ -310,8 +304,9 @@ def test_the_list_ends_and_the_matrix_tells(ana, guarded):
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         rows(ana, "api.learners")
     guarded.grant([BOSS, {"login": "ana", "scope": {"self": ["u02"]}}])
-    with access.reader("ana") as told, pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-        told.execute("update api.learners set activities = 0")
+    with access.reader("ana") as told:
+        query = "select current_setting('transaction_read_only'), current_setting('transaction_isolation')"
+        assert told.execute(query).fetchone() == ("on", "repeatable read")
     with database.connect() as connection:
         rights = {(right.role, right.relation): right for right in access.check(connection)}
     assert rights["ana", "api.learners"].rows == 1 and rights["boss", "api.learners"].rows == 10

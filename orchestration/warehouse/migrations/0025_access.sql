@@ -148,7 +148,8 @@ end
 $$;
 
 -- To find the person behind a pseudonym, ask first, and commit: the question is in the audit before there is an answer.
-create function ops.ask_who(sought text, reason text) returns void
+-- `asker` is believed of Tidemark's own sessions only, where it is who runs the command.
+create function ops.ask_who(sought text, reason text, asker text default null) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     if coalesce(trim(reason), '') = '' then
@@ -156,8 +157,7 @@ begin
     end if;
     insert into ops.audit (actor, action, subject, detail)
     values (
-        case when current_setting('role') = 'none' or not pg_has_role(session_user, 'report', 'member')
-            then session_user else current_setting('role') end,
+        case when pg_has_role(session_user, 'report', 'member') then coalesce(asker, session_user) else session_user end,
         'reidentify', sought,
         jsonb_build_object('reason', reason, 'personal', array['user_id'], 'rows', 1,
                            'session', session_user, 'transaction', pg_current_xact_id()::text)
@@ -287,10 +287,10 @@ begin
     grant select, delete on ops.pseudonyms to eraser;
 
     grant execute on all functions in schema ops, raw, ml to pipeline, loader, reader, analyst, auditor;
-    revoke execute on function ops.name_people(), ops.ask_who(text, text), ops.person_behind(text)
+    revoke execute on function ops.name_people(), ops.ask_who(text, text, text), ops.person_behind(text)
         from pipeline, loader, reader, analyst, auditor;
     grant execute on function ops.name_people() to transformer;
-    grant execute on function ops.ask_who(text, text), ops.person_behind(text) to reidentifier;
+    grant execute on function ops.ask_who(text, text, text), ops.person_behind(text) to reidentifier;
     grant select on ops.my_access, ops.tenant, ops.held_hours, ops.tidemarks to reader, analyst;
 end
 $$;
