@@ -115,6 +115,94 @@ def predict(as_json: bool) -> None:
     _run("predict", as_json)
 
 
+@tidemark.group()
+def models() -> None:
+    """Versions of models: which serves and why; go back, promote, try one beside another."""
+
+
+of_model = click.argument("model_id")
+why = click.option("--reason", default="by hand", show_default=True)
+
+
+@models.command("list")
+@click.argument("name", required=False)
+@as_json
+def list_models(name: str | None, as_json: bool) -> None:
+    """What serves, shadows or served; with NAME every version of that model, rejected ones too."""
+    from orchestration.predict import registry
+
+    _on_models(lambda connection: registry.listed(connection, name), as_json)
+
+
+@models.command()
+@click.argument("name")
+@why
+@as_json
+def rollback(name: str, reason: str, as_json: bool) -> None:
+    """Put the version of NAME that served before back into service; the present one is rejected."""
+    from orchestration.predict import registry
+
+    _on_models(lambda connection: [registry.roll_back(connection, name, reason)], as_json)
+
+
+@models.command()
+@of_model
+@why
+@as_json
+def promote(model_id: str, reason: str, as_json: bool) -> None:
+    """Put MODEL_ID into service, whatever its test said."""
+    from orchestration.predict import registry
+
+    _on_models(lambda connection: [registry.promote(connection, model_id, reason)], as_json)
+
+
+@models.command()
+@of_model
+@click.option("--share", default=0.0, type=click.FloatRange(0, 1, max_open=True), help="Of people or series; 0: none.")
+@as_json
+def shadow(model_id: str, share: float, as_json: bool) -> None:
+    """Have MODEL_ID predict beside the version in service, and serve a share of people or series."""
+    from orchestration.predict import registry
+
+    _on_models(lambda connection: [registry.shadow(connection, model_id, share)], as_json)
+
+
+@models.command()
+@of_model
+@as_json
+def retire(model_id: str, as_json: bool) -> None:
+    """End the shadow MODEL_ID."""
+    from orchestration.predict import registry
+
+    _on_models(lambda connection: [registry.retire(connection, model_id)], as_json)
+
+
+@models.command()
+@click.argument("name")
+@as_json
+def compare(name: str, as_json: bool) -> None:
+    """The shadow of NAME beside the version in service, on what has come true."""
+    import dataclasses
+
+    from orchestration.predict.comparing import compare
+    from orchestration.warehouse import database
+
+    with database.connect() as connection:
+        console.show(dataclasses.asdict(compare(connection, name)), as_json, console.compared)
+
+
+def _on_models(act, as_json: bool) -> None:
+    """Do something, and show the versions that it gives."""
+    import dataclasses
+
+    from orchestration.warehouse import database
+
+    with database.connect() as connection:
+        versions = [dataclasses.asdict(model) for model in act(connection)]
+    shown = ("model_id", "stage", "share", "verdict", "metrics", "load_id", "data_hash", "code", "seed", "libraries")
+    console.show([{key: model[key] for key in shown} for model in versions], as_json, console.model_versions)
+
+
 def _run(job: str, as_json: bool, config: dict | None = None) -> None:
     """Run a job, show what it did, and exit 1 when it was not completed."""
     from orchestration import instance, summary

@@ -22,6 +22,8 @@ STEPS = {
     "ml__forecasts": "Forecasting",
     "ml__anomalies": "Detecting anomalies",
     "ml__churn_scores": "Scoring churn",
+    "ml__room_scores": "Scoring rooms",
+    "ml__unusual_behaviour": "Judging behaviour",
     "predictions": "Publishing predictions",
     "ops__incidents": "Evaluating the alert rules",
     "send_report": "Writing the report",
@@ -128,15 +130,34 @@ def _models(models: list[dict]) -> None:
     table = _table("Models, out of sample", "model", "measure", ">score", ">baseline", "verdict")
     for model in models:
         metrics = model["metrics"]
-        word, colour = ("does not beat", "red") if model["stage"] == "rejected" else ("beats", "green")
+        colour = "red" if model["stage"] == "rejected" else "green"
         table.add_row(
             f"{model['name']} {model['version']}",
             metrics["measure"],
             f"{metrics['value']:.3f}",
             f"{metrics['baseline']:.3f}",
-            f"[{colour}]{model['stage']}[/{colour}], {word} {metrics['baseline_name']}",
+            f"[{colour}]{model['stage']}[/{colour}], {escape(model['verdict'])}",
         )
     _out.print(table)
+
+
+def model_versions(versions: list[dict]) -> None:
+    if not versions:
+        _out.print("There is no such model: see `./tidemark models list`.")
+        return
+    table = _table("Versions of models", "model", "stage", "measure", ">score", ">baseline", "why")
+    for one in versions:
+        metrics, share = one["metrics"], f" {one['share']:.0%}" if one["share"] else ""
+        scores = (f"{metrics['value']:.3f}", f"{metrics['baseline']:.3f}")
+        table.add_row(one["model_id"], f"{one['stage']}{share}", metrics["measure"], *scores, escape(one["verdict"]))
+    _out.print(table)
+
+
+def compared(result: dict) -> None:
+    _out.print(f"{result['shadow']} beside {result['serving']}, on the same: {result['paired']}", soft_wrap=True)
+    if result["split"]:
+        _out.print(f"each on what it served ({result['share']:.0%}): {result['split']}", soft_wrap=True)
+    _out.print(result["decision"])
 
 
 def loads(result: dict) -> None:

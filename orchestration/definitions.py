@@ -15,6 +15,7 @@ from orchestration.outbox import sensors as outbox_sensors
 from orchestration.predict import assets as predict
 from orchestration.predict import jobs as predict_jobs
 from orchestration.predict import schedules as predict_schedules
+from orchestration.predict import sensors as predict_sensors
 from orchestration.privacy import jobs as privacy_jobs
 from orchestration.privacy import schedules as privacy_schedules
 from orchestration.reports import jobs as report_jobs
@@ -40,7 +41,13 @@ defs = dg.Definitions(
         *report_schedules.schedules,
         *privacy_schedules.schedules,
     ],
-    sensors=[*arrivals.sensors, *fast.sensors, *alert_sensors.sensors, *outbox_sensors.sensors],
+    sensors=[
+        *arrivals.sensors,
+        *fast.sensors,
+        *predict_sensors.sensors,
+        *alert_sensors.sensors,
+        *outbox_sensors.sensors,
+    ],
     loggers={"progress": progress.progress},
     # One process a run: a process a step would cost two seconds a step, and the steps are light.
     executor=dg.in_process_executor,

@@ -10,7 +10,10 @@ EXCLUSIVE = {"tidemark/exclusive": "warehouse"}
 
 _staging, _marts, _published, _predictions = (dg.AssetSelection.assets(*layer.keys) for layer in layers)
 _raw = dg.AssetSelection.assets(["raw", "events"])
-_predicted = dg.AssetSelection.assets(["ml", "forecasts"], ["ml", "anomalies"], ["ml", "churn_scores"])
+_predicted = dg.AssetSelection.assets(
+    *(["ml", name] for name in ("forecasts", "forecast_scores", "anomalies")),
+    *(["ml", name] for name in ("churn_scores", "room_scores", "unusual_behaviour")),
+)
 
 refresh = dg.define_asset_job(
     "refresh",

@@ -146,9 +146,10 @@ def unread(connection: psycopg.Connection) -> list[dict]:
 
 
 def models(connection: psycopg.Connection) -> list[dict]:
-    """The newest version of each model with its score beside the baseline's."""
+    """The version of each model that serves, or else its newest, with its score beside the baseline's."""
     return connection.execute(
-        "select distinct on (name) name, version, stage, metrics from ml.models order by name, version desc"
+        "select distinct on (name) name, version, stage, verdict, metrics from ml.models "
+        "order by name, stage = 'serving' desc, version desc"
     ).fetchall()
 
 

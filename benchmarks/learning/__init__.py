@@ -1,1 +1,1 @@
-"""What the models reach on well-known data: a module a section, each with `rows(data)`. Nothing here learns."""
+"""How well the models learn on well-known real data: a module a kind of model, each with `rows(data)`."""

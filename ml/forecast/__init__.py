@@ -18,7 +18,19 @@ from ml.forecast.reconcile import reconcile
 from ml.forecast.series import Series, check_request, season_of, split, wall_clock, zone
 from ml.forecast.trials import BASELINE, ORIGINS, PROPHET, Trial, Trials, Weights, blend
 
-__all__ = ["BASELINE", "COMBINATION", "Forecaster", "backtest", "fit", "forecast", "learn", "predict", "reconcile"]
+__all__ = [
+    "BASELINE",
+    "COMBINATION",
+    "Forecaster",
+    "Learned",
+    "backtest",
+    "fit",
+    "forecast",
+    "learn",
+    "predict",
+    "reconcile",
+    "replay",
+]
 
 COMBINATION = "Combination"
 
@@ -40,6 +52,18 @@ class Forecaster:
     @property
     def horizon(self) -> int:
         return len(next(iter(self.reach.values())))
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Forecasters, their `scores` as of `backtest`, and what they would have `told` at its origins.
+
+    `told` has unique_id, window (0 is the newest), step (from 1), y, yhat and what the `baseline` would have said.
+    """
+
+    forecasters: list[Forecaster]
+    scores: pd.DataFrame
+    told: pd.DataFrame
 
 
 def forecast(
@@ -126,7 +150,7 @@ def backtest(
     if windows < 1:
         raise ValueError(f"A backtest needs at least one window, not {windows}.")
     steps, many = _prepare(series, horizon, freq, (80, 95), country, known)
-    return _score_windows(many, trials.try_all(many, steps, windows), windows, steps)
+    return _score_windows(many, trials.try_all(many, steps, windows, is_prophet_judged=True), windows, steps)
 
 
 def learn(
@@ -138,11 +162,44 @@ def learn(
     *,
     country: str | None = None,
     known: pd.DataFrame | None = None,
-) -> tuple[list[Forecaster], pd.DataFrame]:
+) -> Learned:
     """`fit` and `backtest` at once: what is forecast at past origins to score it also teaches weights and intervals."""
     steps, many = _prepare(series, horizon, freq, levels, country, known)
     tried = trials.try_all(many, steps, windows)
-    return _fit(many, tried, freq, steps, levels), _score_windows(many, tried, windows, steps)
+    return Learned(
+        _fit(many, tried, freq, steps, levels),
+        _score_windows(many, tried, windows, steps),
+        _told_windows(many, tried, windows),
+    )
+
+
+def replay(
+    forecasters: Iterable[Forecaster],
+    series: pd.DataFrame,
+    windows: int,
+    *,
+    country: str | None = None,
+    known: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """What forecasters learned earlier would have said at the `windows` newest origins: those of `learn`.
+
+    Returns unique_id, window (0 is the newest), step (from 1) and yhat, for the series that are known to them. What
+    they learned may come from after an origin: that is in their favour.
+    """
+    learned = {forecaster.unique_id: forecaster for forecaster in forecasters}
+    first = next(iter(learned.values()))
+    many = events.attach(split(series, first.freq), first.horizon, country, known)
+    many = [replace(one, season=learned[one.unique_id].season) for one in many if one.unique_id in learned]
+    origins = {one.unique_id: trials.origins_of(one, first.horizon, windows + ORIGINS)[:windows] for one in many}
+    frames = []
+    for window in range(windows):
+        judged = [one for one in many if len(origins[one.unique_id]) > window]
+        pasts = [events.taken_out(one.until(origins[one.unique_id][window]), first.horizon) for one in judged]
+        members = trials.global_members([past for past, _ in pasts], first.horizon) if pasts else {}
+        for one, (past, effect) in zip(judged, pasts, strict=True):
+            yhat = _predict_one(learned[one.unique_id], past, effect, members)["yhat"].to_numpy()
+            frames.append(_told(one.unique_id, window, yhat[: len(one.y) - len(past.y)]))
+    return pd.concat(frames, ignore_index=True) if frames else _told("", 0, np.empty(0))
 
 
 def _prepare(
@@ -289,8 +346,7 @@ def _score_windows(many: list[Series], tried: Trials, windows: int, horizon: int
 
 def _score_window(many: list[Series], tried: Trials, window: int, horizon: int) -> list[tuple]:
     """Rows of scores at the `window`-th newest origin of every series that has one."""
-    judged = {name: some[window] for name, some in tried.items() if len(some) > window}
-    judged = {name: trial for name, trial in judged.items() if not np.isnan(trial.actual).all()}
+    judged = _judged(tried, window)
     past = trials.known_before(tried, {name: trial.origin for name, trial in judged.items()})
     histories = {one.unique_id: one.until(judged[one.unique_id].origin) for one in many if one.unique_id in judged}
     weights, widths = _weights_and_widths(list(histories.values()), past, horizon, (80, 95))
@@ -302,6 +358,32 @@ def _score_window(many: list[Series], tried: Trials, window: int, horizon: int) 
             width = widths.get(name) if model == COMBINATION else None
             rows.append(_score(histories[name], trial, model, mix, width))
     return rows
+
+
+def _judged(tried: Trials, window: int) -> dict[str, Trial]:
+    """The `window`-th newest trial of every series that has one, and a truth to it."""
+    judged = {name: some[window] for name, some in tried.items() if len(some) > window}
+    return {name: trial for name, trial in judged.items() if not np.isnan(trial.actual).all()}
+
+
+def _told_windows(many: list[Series], tried: Trials, windows: int) -> pd.DataFrame:
+    """What the combination said at past origins, with the weights that could be known there."""
+    frames = [_told("", 0, np.empty(0)).assign(y=0.0, baseline=0.0)]
+    nonnegative = {one.unique_id: one.is_nonnegative for one in many}
+    for window in range(windows):
+        judged = _judged(tried, window)
+        past = trials.known_before(tried, {name: trial.origin for name, trial in judged.items()})
+        record = trials.record(past)
+        for name, trial in judged.items():
+            weights = trials.weigh(past[name], record) if past[name] else {BASELINE: 1.0}
+            yhat = blend(trial.predicted, weights)
+            told = _told(name, window, np.maximum(yhat, 0) if nonnegative[name] else yhat)
+            frames.append(told.assign(y=trial.actual, baseline=trial.predicted[BASELINE]))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _told(name: str, window: int, yhat: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame({"unique_id": name, "window": window, "step": np.arange(1, len(yhat) + 1), "yhat": yhat})
 
 
 def _score(history: Series, trial: Trial, model: str, weights: Weights, width: Width | None) -> tuple:

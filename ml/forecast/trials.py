@@ -56,11 +56,12 @@ def known_before(trials: Trials, origins: dict[str, int]) -> Trials:
 # Trying --------------------------------------------------------------------------------------------------------------
 
 
-def try_all(many: Sequence[Series], horizon: int, windows: int = 0) -> Trials:
+def try_all(many: Sequence[Series], horizon: int, windows: int = 0, is_prophet_judged: bool = False) -> Trials:
     """Trials at `windows` + ORIGINS past origins of each series, newest first; none where the history is too short.
 
     Members that learn from all series are trained anew for each of the `windows` newest origins, and for the others
-    once, on what was known at the oldest. Prophet is tried at all `windows`, and else where it has a chance.
+    once, on what was known at the oldest. Prophet is tried where it has a chance, and at all `windows` if it is to be
+    judged there itself.
     """
     origins = {one.unique_id: origins_of(one, horizon, windows + ORIGINS) for one in many}
     rounds = []
@@ -79,7 +80,7 @@ def try_all(many: Sequence[Series], horizon: int, windows: int = 0) -> Trials:
             members = global_members([past for past, _ in learned_from], horizon)
         for past, effect in pasts:
             trials[past.unique_id].append(_trial(whole[past.unique_id], past, effect, members, horizon))
-    _try_prophet(trials, rounds, horizon, windows)
+    _try_prophet(trials, rounds, horizon, windows, is_prophet_judged)
     return trials
 
 
@@ -105,7 +106,7 @@ def _trial(one: Series, past: Series, effect: "events.Effect", members: dict, ho
     return Trial(origin, one.y[origin : origin + steps], told)
 
 
-def _try_prophet(trials: Trials, rounds: list, horizon: int, windows: int) -> None:
+def _try_prophet(trials: Trials, rounds: list, horizon: int, windows: int, is_judged: bool) -> None:
     judged = {name: some[windows - 1].origin for name, some in trials.items() if windows and len(some) >= windows}
     before = trials if not windows else known_before(trials, judged)
     chances = {name for name, some in before.items() if _has_chance(some)}
@@ -113,7 +114,7 @@ def _try_prophet(trials: Trials, rounds: list, horizon: int, windows: int) -> No
         (past, effect, trials[past.unique_id][turn])
         for turn, pasts in enumerate(rounds)
         for past, effect in pasts
-        if turn < windows or past.unique_id in chances
+        if (is_judged and turn < windows) or past.unique_id in chances
     ]
     models = prophet.fit_all([past for past, *_ in jobs])
     for model, (past, effect, trial) in zip(models, jobs, strict=True):

@@ -3,37 +3,38 @@
 import dagster as dg
 from pydantic import Field
 
-from orchestration.predict import predict, train
+from orchestration.predict import feedback, predict, train
 from orchestration.predict.predict import Predicted
 from orchestration.warehouse import database
 
 _FIGURES = [dg.AssetKey(["api", "metric_daily"]), dg.AssetKey(["api", "metric_hourly"])]
-_PEOPLE = dg.AssetKey(["api", "user_daily"])
+_PEOPLE = dg.AssetKey(["views", "churn_features"])
+_ROOMS = [dg.AssetKey(["marts", "room_openings"]), dg.AssetKey(["api", "rooms"])]
+_PRODUCTS = dg.AssetKey(["marts", "product_daily"])
 
 
 class Training(dg.Config):
     """What is learned."""
 
-    metrics: list[str] = Field(
-        list(train.FORECAST_METRICS),
-        description="The daily metrics that get a forecast, by their names in api.metrics.",
-    )
-    horizon_days: int = Field(train.HORIZON_DAYS, ge=1, le=366, description="How many days ahead forecasts reach.")
+    names: list[str] | None = Field(None, description="Only these models, by their names in ml.models; else all.")
 
 
 class Forecasting(dg.Config):
     """What is forecast."""
 
-    metrics: list[str] = Field(
-        list(train.FORECAST_METRICS), description="The daily metrics to forecast, each with its model in service."
-    )
+    names: list[str] | None = Field(None, description="Only these forecasts of config/forecasts.yml; else all.")
 
 
-@dg.asset(key=["ml", "models"], deps=[*_FIGURES, _PEOPLE], group_name="ml", kinds={"python", "scikitlearn"})
+@dg.asset(
+    key=["ml", "models"],
+    deps=[*_FIGURES, _PEOPLE, _PRODUCTS, *_ROOMS],
+    group_name="ml",
+    kinds={"python", "scikitlearn"},
+)
 def models(context: dg.AssetExecutionContext, config: Training) -> dg.MaterializeResult:
-    """Every model trained on final figures and scored out of sample; it serves only if it beats a plain baseline."""
+    """Every model trained on final figures and scored out of sample; it serves only if it is better than what does."""
     with database.connect() as connection:
-        trained = train.train_all(connection, config.metrics, config.horizon_days)
+        trained = train.train_all(connection, config.names, lambda name: context.log.info(f"{name}: training"))
     sentences = dict(train.summary(trained))
     for name, sentence in sentences.items():
         context.log.info(f"{name}: {sentence}")
@@ -41,11 +42,19 @@ def models(context: dg.AssetExecutionContext, config: Training) -> dg.Materializ
     return dg.MaterializeResult(metadata={**sentences, **scores})
 
 
-@dg.asset(key=["ml", "forecasts"], deps=[_FIGURES[0], models], group_name="ml", kinds={"python", "postgres"})
+@dg.asset(key=["ml", "forecasts"], deps=[*_FIGURES, _PRODUCTS, models], group_name="ml", kinds={"python", "postgres"})
 def forecasts(context: dg.AssetExecutionContext, config: Forecasting) -> dg.MaterializeResult:
-    """Daily metrics of the days to come, with intervals of 80 and 95 %."""
+    """The days and hours to come, with intervals of 80 and 95 %, frozen as they are made."""
     with database.connect() as connection:
-        return _result(context, predict.predict_forecasts(connection, config.metrics))
+        return _result(context, predict.predict_forecasts(connection, config.names))
+
+
+@dg.asset(key=["ml", "forecast_scores"], deps=[*_FIGURES, forecasts], group_name="ml", kinds={"python", "postgres"})
+def forecast_scores(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """What became of the forecasts made before: each value beside the truth that has arrived since."""
+    with database.connect() as connection:
+        scored = feedback.score_forecasts(connection)
+    return dg.MaterializeResult(metadata={**scored, "rows": sum(scored.values())})
 
 
 @dg.asset(key=["ml", "anomalies"], deps=[_FIGURES[1], models], group_name="ml", kinds={"python", "postgres"})
@@ -61,7 +70,27 @@ def anomalies(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 def churn_scores(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """How likely each person is to stay away for the next two weeks, and why."""
     with database.connect() as connection:
+        context.log.info(f"{feedback.settle_churn(connection):,} earlier scores settled by what people did since")
         return _result(context, predict.predict_churn(connection))
+
+
+@dg.asset(key=["ml", "room_scores"], deps=[*_ROOMS, models], group_name="ml", kinds={"python", "postgres"})
+def room_scores(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """How likely each new room is to match within a day, foretold six minutes after its creation, and why."""
+    with database.connect() as connection:
+        return _result(context, predict.predict_room_success(connection))
+
+
+@dg.asset(
+    key=["ml", "unusual_behaviour"],
+    deps=[_PEOPLE, _ROOMS[1], dg.AssetKey(["api", "sellers"])],
+    group_name="ml",
+    kinds={"python", "postgres"},
+)
+def unusual_behaviour(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """How unusual each user, seller and room is among their like, and in what."""
+    with database.connect() as connection:
+        return _result(context, predict.judge_behaviour(connection))
 
 
 def _result(context: dg.AssetExecutionContext, predicted: list[Predicted]) -> dg.MaterializeResult:
@@ -73,4 +102,4 @@ def _result(context: dg.AssetExecutionContext, predicted: list[Predicted]) -> dg
     return dg.MaterializeResult(metadata={**sentences, "rows": sum(one.rows for one in predicted)})
 
 
-assets = [models, forecasts, anomalies, churn_scores]
+assets = [models, forecasts, forecast_scores, anomalies, churn_scores, room_scores, unusual_behaviour]

@@ -1,4 +1,4 @@
-"""Writes what the models in service say of the newest published figures: forecasts, anomalies, churn scores."""
+"""Writes what the models in service say of the newest published figures, and what is unusual in them."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -8,12 +8,25 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from orchestration.predict import artefacts, features, inputs, registry
+from orchestration import settings
+from orchestration.predict import (
+    artefacts,
+    behaviour,
+    drifting,
+    explaining,
+    features,
+    forecasts,
+    inputs,
+    openings,
+    registry,
+    series,
+)
 from orchestration.predict.registry import Model
-from orchestration.predict.train import ANOMALIES, CHURN, FORECAST_METRICS, forecast_name
+from orchestration.predict.train import ANOMALIES, CHURN, ROOM_SUCCESS
 
-_FORECASTS = ("series_id", "ds", "yhat", "lo_80", "hi_80", "lo_95", "hi_95", "model_id", "load_id")
-_ANOMALIES = ("series_id", "ds", "value", "score", "is_anomaly", "expected", "lo", "hi", "model_id", "load_id")
+_FIGURES = ("score", "is_anomaly", "expected", "lo", "hi", "direction", "effect_size")
+_ANOMALIES = ("series_id", "ds", "value", *_FIGURES, "explanation", "model_id", "load_id")
+_ROOMS = ("room_id", "as_of", "probability", "reasons", "model_id", "load_id")
 _CHURN = ("user_id", "as_of", "probability", "reasons", "model_id", "load_id")
 
 
@@ -31,7 +44,7 @@ class Predicted:
 class _Prediction:
     """Rows that wait to be written, and what they replace."""
 
-    told: Predicted
+    told: Predicted | None  # nothing is said of what stands beside another one
     table: str
     columns: tuple[str, ...]
     rows: list[tuple]
@@ -39,10 +52,14 @@ class _Prediction:
     values: tuple = ()
 
 
-def predict_forecasts(connection: psycopg.Connection, metrics: Sequence[str] = FORECAST_METRICS) -> list[Predicted]:
-    """The days that follow the newest final day, for each metric with a forecast in service."""
+def predict_forecasts(connection: psycopg.Connection, names: Sequence[str] | None = None) -> list[Predicted]:
+    """The steps that follow the newest final one, for each forecast of config/forecasts.yml with a model in service.
+
+    `names`: only these forecasts. A forecast is frozen: from the same history, a model's stands as it was made.
+    """
     with inputs.snapshot(connection) as mark:
-        made = _forecasts(connection, metrics, mark)
+        asked = list(settings.forecasts().forecasts) if names is None else names
+        made = [one for name in asked for one in _forecasts(connection, name, mark)]
     return _write(connection, made)
 
 
@@ -57,30 +74,38 @@ def predict_churn(connection: psycopg.Connection) -> list[Predicted]:
     """The probability that each person active in the past 28 days stays away for the next 14, with reasons."""
     with inputs.snapshot(connection) as mark:
         made = _churn_scores(connection, mark)
-    return _write(connection, [made])
+    return _write(connection, made)
 
 
-def _forecasts(connection: psycopg.Connection, metrics: Sequence[str], mark: int) -> list[_Prediction]:
-    zone = ZoneInfo(inputs.timezone(connection))
-    days = inputs.daily(connection, metrics)
+def predict_room_success(connection: psycopg.Connection) -> list[Predicted]:
+    """The chance of each room of the newest week to match within a day, as of six minutes after its creation."""
+    with inputs.snapshot(connection) as mark:
+        made = _room_scores(connection, mark)
+    return _write(connection, made)
+
+
+def judge_behaviour(connection: psycopg.Connection) -> list[Predicted]:
+    """How unusual each user, seller and room is among their like."""
+    with inputs.snapshot(connection) as mark:
+        made = [_behaviour(connection, kind, mark) for kind in behaviour.QUERIES]
+    return _write(connection, made)
+
+
+def _forecasts(connection: psycopg.Connection, name: str, mark: int) -> list[_Prediction]:
     made = []
-    for metric in metrics:
-        name = forecast_name(metric)
-        series = days[days["unique_id"] == metric]
-        model = registry.in_service(connection, name)
-        if model is None or series.empty:
-            made.append(_nothing(name, model))
-            continue
-        from ml import forecast
-
-        frame = forecast.predict(artefacts.load_forecasters(registry.load_artefact(model)), series)
-        ds = [datetime.combine(day.date(), time(), zone) for day in frame["ds"]]
-        figures = frame[["yhat", "lo_80", "hi_80", "lo_95", "hi_95"]].itertuples(index=False)
-        rows = [(metric, begin, *values, model.model_id, mark) for begin, values in zip(ds, figures, strict=True)]
-        told = Predicted(name, model.model_id, len(rows))
-        condition = "series_id = %s and load_id = %s"
-        made.append(_Prediction(told, "ml.forecasts", _FORECASTS, rows, condition, (metric, mark)))
-    return made
+    models = registry.predicting(connection, forecasts.model_name(name))
+    for model in models:
+        wanted = series.read(connection, name, forecasts.known_to(model))
+        if wanted.frame.empty:
+            made.append(_nothing(model.name, model))
+        elif forecasts.said_already(connection, wanted, model):
+            reason = "Its forecast from this history is made and stands."
+            made.append(_Prediction(Predicted(model.name, model.model_id, reason=reason), "", (), []))
+        else:
+            rows = forecasts.say(wanted, model, inputs.timezone(connection), mark)
+            told = Predicted(model.name, model.model_id, len(rows))
+            made.append(_Prediction(told, "ml.forecasts", forecasts.COLUMNS, rows))
+    return made or [_nothing(forecasts.model_name(name), None)]
 
 
 def _anomalies(connection: psycopg.Connection, mark: int) -> _Prediction:
@@ -93,31 +118,78 @@ def _anomalies(connection: psycopg.Connection, mark: int) -> _Prediction:
 
     judged = anomaly.detect(hours, "h").merge(hours, on=["unique_id", "ds"]).dropna(subset="expected")
     hour = [ds.to_pydatetime().replace(tzinfo=UTC) for ds in judged["ds"]]
-    figures = judged[["y", "score", "is_anomaly", "expected", "lo", "hi"]].itertuples(index=False)
+    figures = judged[["y", *_FIGURES]].itertuples(index=False)
+    told = [told and json.dumps(told) for told in explaining.explanations(connection, judged)]
     rows = [
-        (series_id, ds, *values, model.model_id, mark)
-        for series_id, ds, values in zip(judged["unique_id"], hour, figures, strict=True)
+        (series_id, ds, *values, explanation, model.model_id, mark)
+        for series_id, ds, values, explanation in zip(judged["unique_id"], hour, figures, told, strict=True)
     ]
     return _Prediction(Predicted(ANOMALIES, model.model_id, len(rows)), "ml.anomalies", _ANOMALIES, rows, "true")
 
 
-def _churn_scores(connection: psycopg.Connection, mark: int) -> _Prediction:
-    model = registry.in_service(connection, CHURN)
+def _churn_scores(connection: psycopg.Connection, mark: int) -> list[_Prediction]:
+    models = registry.predicting(connection, CHURN)
     day = inputs.newest_final_day(connection)
-    if model is None or day is None:
-        return _nothing(CHURN, model)
+    if not models or day is None:
+        return [_nothing(CHURN, models[0] if models else None)]
     from ml import churn
 
     zone = ZoneInfo(inputs.timezone(connection))
     as_of = datetime.combine(day + timedelta(days=1), time(), zone)  # the day's end: nothing after it was used
     people = features.churn_features(connection, [day]).droplevel("cutoff")
-    scored = churn.score(artefacts.load_churn_model(registry.load_artefact(model)), people)
+    made = []
+    for model in models:
+        scored = churn.score(artefacts.load_churn_model(registry.load_artefact(model)), people)
+        rows = [
+            (row.Index, as_of, row.probability, json.dumps(row.reasons), model.model_id, mark)
+            for row in scored.itertuples()
+        ]
+        told = Predicted(CHURN, model.model_id, len(rows))
+        condition, values = "as_of = %s and model_id = %s", (as_of, model.model_id)
+        made.append(_Prediction(told, "ml.churn_scores", _CHURN, rows, condition, values))
+        drifted = drifting.compare(model, people.assign(score=scored["probability"]), mark)
+        made.append(
+            _Prediction(
+                None, "ml.drift", drifting.COLUMNS, drifted, "model_id = %s and load_id = %s", (model.model_id, mark)
+            )
+        )
+    return made
+
+
+def _room_scores(connection: psycopg.Connection, mark: int) -> list[_Prediction]:
+    models, rooms = registry.predicting(connection, ROOM_SUCCESS), openings.recent(connection)
+    if not models or rooms.empty:
+        return [_nothing(ROOM_SUCCESS, models[0] if models else None)]
+    from ml import churn
+
+    made = []
+    for model in models:
+        scored = churn.score(artefacts.load_churn_model(registry.load_artefact(model)), rooms)
+        rows = [
+            (row.Index, as_of, row.probability, json.dumps(row.reasons), model.model_id, mark)
+            for row, as_of in zip(scored.itertuples(), rooms["cutoff_at"], strict=True)
+        ]
+        told = Predicted(ROOM_SUCCESS, model.model_id, len(rows))
+        values = (model.model_id, list(rooms.index))
+        made.append(_Prediction(told, "ml.room_scores", _ROOMS, rows, "model_id = %s and room_id = any(%s)", values))
+    return made
+
+
+def _behaviour(connection: psycopg.Connection, kind: str, mark: int) -> _Prediction:
+    from ml.anomaly import behaviour as judging
+
+    name, as_of = f"unusual_{kind}s", behaviour.newest_hour_end(connection)
+    known = behaviour.read(connection, kind)
+    if len(known) < judging.LEAST:
+        reason = f"There are {len(known)} {kind}s: what is usual can be told from {judging.LEAST} on."
+        return _Prediction(Predicted(name, reason=reason), "", (), [])
+    judged = judging.unusual(known)
     rows = [
-        (row.Index, as_of, row.probability, json.dumps(row.reasons), model.model_id, mark)
-        for row in scored.itertuples()
+        (kind, row.Index, as_of, row.score, row.is_anomaly, json.dumps(row.reasons), mark)
+        for row in judged.itertuples()
     ]
-    told = Predicted(CHURN, model.model_id, len(rows))
-    return _Prediction(told, "ml.churn_scores", _CHURN, rows, "as_of = %s", (as_of,))
+    told = Predicted(name, "an isolation forest", len(rows))
+    return _Prediction(told, "ml.unusual_behaviour", behaviour.COLUMNS, rows, "kind = %s", (kind,))
 
 
 def _nothing(name: str, model: Model | None) -> _Prediction:
@@ -138,4 +210,4 @@ def _write(connection: psycopg.Connection, made: Iterable[_Prediction]) -> list[
                 with connection.cursor() as cursor, cursor.copy(copy) as target:
                     for row in prediction.rows:
                         target.write_row(row)
-    return [prediction.told for prediction in made]
+    return [prediction.told for prediction in made if prediction.told]

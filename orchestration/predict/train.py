@@ -1,26 +1,29 @@
 """Trains every model on final figures, scores it out of sample beside a plain baseline, and registers it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
 
-from orchestration.predict import artefacts, features, inputs, registry
+from orchestration import settings
+from orchestration.errors import TidemarkError
+from orchestration.predict import artefacts, drifting, features, forecasts, inputs, openings, registry, series
+from orchestration.predict.forecasts import model_name
 from orchestration.predict.registry import Metrics, Model
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FORECAST_METRICS = ("revenue", "orders", "active_users")
-HORIZON_DAYS = 28
-LEVELS = (80, 95)
-WINDOWS = 3
+    from ml.promotion import Comparison
+
 ANOMALIES = "anomalies_hourly"
 CHURN = "churn"
+ROOM_SUCCESS = "room_success"
 LEAST_HOURS = 28 * 24
 LEAST_PEOPLE = 100  # at each cut-off that is learned from or judged
+LEAST_ROOMS = 50  # the same, in each week
 SEED = 1
 
 
@@ -32,74 +35,90 @@ class TrainedModel:
     model_id: str | None = None
     stage: str | None = None
     metrics: Metrics | None = None
+    verdict: str = ""
     reason: str | None = None
 
 
 @dataclass(frozen=True)
-class _Churn:
-    """People at past cut-offs, and whether they churned then."""
+class _Outcomes:
+    """People or rooms at past cut-offs (the index: cutoff, then who), and what became of them by a horizon."""
 
     features: "pd.DataFrame"
     labels: "pd.Series"
 
 
-def forecast_name(metric: str) -> str:
-    return f"forecast_{metric}"
-
-
 def train_all(
     connection: psycopg.Connection,
-    metrics: Sequence[str] = FORECAST_METRICS,
-    horizon_days: int = HORIZON_DAYS,
+    names: Sequence[str] | None = None,
+    on_model: Callable[[str], None] = lambda name: None,
 ) -> list[TrainedModel]:
-    """Train and register a forecast of each daily metric, the detection of hourly anomalies, and churn.
+    """Train and register the forecasts of config/forecasts.yml, the detection of hourly anomalies, churn, and
+    the success of rooms.
 
-    The connection must be outside of a transaction. Each model is registered in one of its own; one that fails raises
-    and leaves the one in service there. What the same data gave before is not trained again.
+    `names`: only these models. The connection must be outside of a transaction. Each model is registered in a
+    transaction of its own; the others are trained even if one fails, and the one in service stays there. Raises
+    TidemarkError that names all that failed. What the same data gave before is not trained again.
     """
     with inputs.snapshot(connection) as mark:
-        days = inputs.daily(connection, metrics)
+        marks = inputs.marks_of_all(connection)
+        forecast_names = settings.forecasts().forecasts
+        wanted = [series.read(connection, name) for name in forecast_names if _is_asked(model_name(name), names)]
         hours = inputs.hourly(connection)
         churn = _churn_input(connection)
-    trained = [_train_forecast(connection, metric, days, horizon_days, mark) for metric in metrics]
-    return [*trained, _train_anomalies(connection, hours, mark), _train_churn(connection, churn, mark)]
+        rooms = _Outcomes(*openings.known(connection))
+    jobs: dict[str, Callable[[], TrainedModel]] = {
+        model_name(one.name): partial(_train_forecast, connection, one, mark, marks) for one in wanted
+    }
+    jobs[ANOMALIES] = partial(_train_anomalies, connection, hours, mark, marks)
+    jobs[CHURN] = partial(_train_churn, connection, churn, mark, marks)
+    jobs[ROOM_SUCCESS] = partial(_train_room_success, connection, rooms, mark, marks)
+    trained, failed = [], []
+    for name, job in jobs.items():
+        if _is_asked(name, names):
+            on_model(name)
+            try:
+                trained.append(job())
+            except (ValueError, ArithmeticError, RuntimeError) as error:  # what learning itself raises
+                failed.append(f"{name} ({' '.join(str(error).split())})")
+    if failed:
+        raise TidemarkError(f"Not trained, and left in service as it was: {'; '.join(failed)}.")
+    return trained
+
+
+def _is_asked(name: str, names: Sequence[str] | None) -> bool:
+    return names is None or name in names
 
 
 def _train_forecast(
-    connection: psycopg.Connection, metric: str, days: "pd.DataFrame", horizon: int, mark: int
+    connection: psycopg.Connection, wanted: "series.Wanted", mark: int, marks: dict[str, int]
 ) -> TrainedModel:
-    name = forecast_name(metric)
-    series = days[days["unique_id"] == metric]
-    least = horizon + 28
-    if len(series) < least:
-        return TrainedModel(
-            name,
-            reason=f"{metric} has {len(series)} complete days: a forecast over {horizon} days "
-            f"that can be tested needs {least}.",
-        )
-    data_hash, parameters = _hash(series), {"horizon_days": horizon, "levels": list(LEVELS), "seed": 0}
+    name = model_name(wanted.name)
+    if reason := forecasts.too_little(wanted):
+        return TrainedModel(name, reason=reason)
+    data_hash, parameters = inputs.checksum(wanted.frame), forecasts.parameters(wanted) | {"seed": forecasts.SEED}
     if known := registry.already_judged(connection, name, data_hash, parameters):
         return _trained(known)
-    from ml import forecast
-
-    forecasters, scores = forecast.learn(series, horizon, "D", LEVELS, WINDOWS)
-    scored = scores.set_index("model")
-    own, plain = scored.loc[forecast.COMBINATION], scored.loc[forecast.BASELINE]
-    metrics = Metrics(
-        measure="MASE",
-        better="lower",
-        value=float(own["mase"]),
-        baseline=float(plain["mase"]),
-        baseline_name="seasonal naive",
-        tested_on=f"{int(own['windows'])} windows of {horizon} days",
-        coverage={str(level): round(float(own[f"coverage_{level}"]), 4) for level in LEVELS},
-        also={"smape": float(own["smape"]), "mase_prophet": float(scored.loc["Prophet", "mase"])},
+    serving = registry.in_service(connection, name)
+    artefact, metrics, against = forecasts.learn(wanted, serving)
+    return _trained(
+        registry.register(
+            connection,
+            name,
+            artefact,
+            metrics,
+            mark,
+            data_hash,
+            parameters,
+            against=against,
+            challenged=serving and serving.model_id,
+            marks=marks,
+        )
     )
-    artefact = artefacts.dump_forecasters(forecasters)
-    return _trained(registry.register(connection, name, artefact, metrics, mark, data_hash, parameters))
 
 
-def _train_anomalies(connection: psycopg.Connection, hours: "pd.DataFrame", mark: int) -> TrainedModel:
+def _train_anomalies(
+    connection: psycopg.Connection, hours: "pd.DataFrame", mark: int, marks: dict[str, int]
+) -> TrainedModel:
     """Nothing is fitted: what is registered is how the detection is set, and how well it finds planted anomalies."""
     longest = int(hours.groupby("unique_id").size().max()) if len(hours) else 0
     if longest < LEAST_HOURS:
@@ -109,7 +128,7 @@ def _train_anomalies(connection: psycopg.Connection, hours: "pd.DataFrame", mark
     from ml import anomaly
     from ml.anomaly import season, trials
 
-    data_hash, parameters = _hash(hours), {"threshold": season.THRESHOLD, "seed": SEED}
+    data_hash, parameters = inputs.checksum(hours), {"threshold": season.THRESHOLD, "seed": SEED}
     if known := registry.already_judged(connection, ANOMALIES, data_hash, parameters):
         return _trained(known)
     planted, truth = trials.inject(hours, SEED)
@@ -126,46 +145,118 @@ def _train_anomalies(connection: psycopg.Connection, hours: "pd.DataFrame", mark
         also={"precision": own["precision"], "recall": own["recall"]},
     )
     artefact = artefacts.dump_parameters(parameters)
-    return _trained(registry.register(connection, ANOMALIES, artefact, metrics, mark, data_hash, parameters))
+    return _trained(
+        registry.register(connection, ANOMALIES, artefact, metrics, mark, data_hash, parameters, marks=marks)
+    )
 
 
-def _churn_input(connection: psycopg.Connection) -> _Churn | None:
+def _churn_input(connection: psycopg.Connection) -> _Outcomes | None:
     first_day = connection.execute("select min(day) from api.user_daily").fetchone()[0]
     newest_day = inputs.newest_final_day(connection)
     if first_day is None or newest_day is None:
         return None
     frame = features.churn_features(connection, features.training_cutoffs(first_day, newest_day))
-    return _Churn(frame, features.churn_labels(connection, frame))
+    return _Outcomes(frame, features.churn_labels(connection, frame))
 
 
-def _train_churn(connection: psycopg.Connection, churn: _Churn | None, mark: int) -> TrainedModel:
+def _train_churn(
+    connection: psycopg.Connection, churn: _Outcomes | None, mark: int, marks: dict[str, int]
+) -> TrainedModel:
     if reason := _too_little(churn):
         return TrainedModel(CHURN, reason=reason)
-    at = churn.features.index.get_level_values("cutoff").to_series(index=churn.features.index)
-    data_hash = _hash(churn.features.assign(has_churned=churn.labels))
-    parameters = {"horizon_days": features.HORIZON_DAYS, "window_days": features.WINDOW_DAYS}
-    if known := registry.already_judged(connection, CHURN, data_hash, parameters):
-        return _trained(known)
+    parameters = {"horizon_days": features.HORIZON_DAYS, "window_days": features.WINDOW_DAYS, "seed": SEED}
+    plain = (features.RECENCY, "days since last seen alone")
+    return _train_outcome(connection, CHURN, churn, plain, "people", parameters, mark, marks)
+
+
+def _train_room_success(
+    connection: psycopg.Connection, rooms: _Outcomes, mark: int, marks: dict[str, int]
+) -> TrainedModel:
+    by_week = rooms.labels.groupby(level="cutoff").agg(["size", "nunique"])
+    usable = by_week[(by_week["size"] >= LEAST_ROOMS) & (by_week["nunique"] > 1)].index
+    if len(usable) < 2:
+        return TrainedModel(
+            ROOM_SUCCESS,
+            reason=f"The success of rooms needs two weeks of at least {LEAST_ROOMS} rooms each, of which some matched "
+            f"and some did not: there are {len(usable)}.",
+        )
+    is_usable = rooms.features.index.get_level_values("cutoff").isin(usable)
+    chosen = _Outcomes(rooms.features[is_usable], rooms.labels[is_usable])
+    parameters = {"horizon_hours": openings.HORIZON_HOURS, "seed": SEED}
+    plain = ("members", "the number of members alone")
+    return _train_outcome(connection, ROOM_SUCCESS, chosen, plain, "rooms", parameters, mark, marks)
+
+
+def _train_outcome(
+    connection: psycopg.Connection,
+    name: str,
+    known: _Outcomes,
+    plain: tuple[str, str],
+    who: str,
+    parameters: dict,
+    mark: int,
+    marks: dict[str, int],
+) -> TrainedModel:
+    """A model of what becomes of people or rooms; `plain` is the feature that alone is the baseline, and its name."""
+    at = known.features.index.get_level_values("cutoff").to_series(index=known.features.index)
+    data_hash = inputs.checksum(known.features.assign(label=known.labels))
+    if judged := registry.already_judged(connection, name, data_hash, parameters):
+        return _trained(judged)
     from ml import churn as learning
 
-    scored = learning.evaluate(churn.features, churn.labels, at, features.RECENCY)
+    column, plain_name = plain
+    scored = learning.evaluate(known.features, known.labels, at, column)
     metrics = Metrics(
         measure="Brier score",
         better="lower",
         value=scored["brier"],
-        baseline=min(scored["brier_recency"], scored["brier_base_rate"]),
-        baseline_name="days since last seen alone"
-        if scored["brier_recency"] <= scored["brier_base_rate"]
-        else "the share of people who left before",
-        tested_on=f"{scored['n']} people at {at.max():%Y-%m-%d}, learned from earlier ones",
-        also={name: scored[name] for name in ("auc", "auc_recency", "ece")},
+        baseline=min(scored["brier_plain"], scored["brier_base_rate"]),
+        baseline_name=plain_name if scored["brier_plain"] <= scored["brier_base_rate"] else "the share of earlier ones",
+        tested_on=f"{scored['n']} {who} at {at.max():%Y-%m-%d}, learned from earlier ones",
+        also={measure: scored[measure] for measure in ("auc", "auc_plain", "ece")},
     )
-    model = learning.train(churn.features, churn.labels, at)
-    artefact = artefacts.dump_churn_model(model)
-    return _trained(registry.register(connection, CHURN, artefact, metrics, mark, data_hash, parameters))
+    serving = registry.in_service(connection, name)
+    model = learning.train(known.features, known.labels, at)
+    scored_now = learning.probability(model, known.features)
+    return _trained(
+        registry.register(
+            connection,
+            name,
+            artefacts.dump_churn_model(model),
+            metrics,
+            mark,
+            data_hash,
+            parameters,
+            against=_outcome_against(known, at, serving),
+            challenged=serving and serving.model_id,
+            marks=marks,
+            reference=drifting.reference(known.features.assign(score=scored_now)),
+        )
+    )
 
 
-def _too_little(churn: _Churn | None) -> str | None:
+def _outcome_against(known: _Outcomes, at: "pd.Series", serving: Model | None) -> "Comparison | None":
+    """Brier losses of each at the newest cut-off: of what was learned before it, and of the model in service.
+
+    The one in service may have seen that cut-off: that is in its favour.
+    """
+    if serving is None or registry.fault(serving):
+        return None
+    from ml import churn as learning
+    from ml import promotion
+
+    before = artefacts.load_churn_model(registry.load_artefact(serving))
+    if not set(before.features) <= set(known.features.columns):
+        return None
+    is_newest = (at == at.max()).to_numpy()
+    past, newest, happened = known.features[~is_newest], known.features[is_newest], known.labels[is_newest]
+    challenger = learning.train(past, known.labels[~is_newest], at[~is_newest])
+    losses = [(learning.probability(model, newest) - happened.to_numpy()) ** 2 for model in (challenger, before)]
+    who = newest.index.get_level_values(1).to_numpy()
+    return promotion.compare_paired(*losses, who, SEED)
+
+
+def _too_little(churn: _Outcomes | None) -> str | None:
     """Why people's churn cannot be learned and tested, in one sentence."""
     if churn is None:
         return "There is no complete day with people yet."
@@ -182,14 +273,7 @@ def _too_little(churn: _Churn | None) -> str | None:
 
 
 def _trained(model: Model) -> TrainedModel:
-    return TrainedModel(model.name, model.model_id, model.stage, model.metrics)
-
-
-def _hash(frame: "pd.DataFrame") -> str:
-    """The same for the same rows, in order."""
-    import pandas as pd
-
-    return sha256(pd.util.hash_pandas_object(frame, index=True).to_numpy().tobytes()).hexdigest()
+    return TrainedModel(model.name, model.model_id, model.stage, model.metrics, model.verdict)
 
 
 def summary(trained: Sequence[TrainedModel]) -> Iterator[tuple[str, str]]:
@@ -202,5 +286,5 @@ def summary(trained: Sequence[TrainedModel]) -> Iterator[tuple[str, str]]:
             yield (
                 model.name,
                 f"{model.stage}: {held_out['measure']} {held_out['value']:.3f}, "
-                f"{held_out['baseline_name']} {held_out['baseline']:.3f}, on {held_out['tested_on']}",
+                f"{held_out['baseline_name']} {held_out['baseline']:.3f}, on {held_out['tested_on']} ({model.verdict})",
             )

@@ -28,6 +28,7 @@ from orchestration.settings.analytics import Experiment, Experiments, Funnel, Fu
 from orchestration.settings.config import Address, Model, filled, load, place
 from orchestration.settings.contract import Contract, Handling
 from orchestration.settings.environment import ROOT, settings
+from orchestration.settings.forecasts import Forecast, Forecasts
 from orchestration.settings.reports import Report, Reports
 from orchestration.settings.retention import Kept, Retention
 from orchestration.settings.sources import (
@@ -59,6 +60,10 @@ def objectives() -> dict[str, Objective]:
 
 def experiments() -> dict[str, Experiment]:
     return _own_or_shipped("experiments.yml", Experiments).experiments
+
+
+def forecasts() -> Forecasts:
+    return _own_or_shipped("forecasts.yml", Forecasts)
 
 
 def tenant() -> Tenant:

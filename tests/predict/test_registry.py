@@ -1,7 +1,12 @@
 """Versions, promotion, and artefacts that nobody edited."""
 
-import pytest
+import json
 
+import pytest
+from click.testing import CliRunner
+
+from ml.promotion import Comparison
+from orchestration.cli import tidemark
 from orchestration.errors import TidemarkError
 from orchestration.predict import registry
 from orchestration.predict.registry import Metrics
@@ -13,8 +18,13 @@ def scored(value: float, baseline: float, better: str = "lower") -> Metrics:
     return Metrics(measure="MASE", better=better, value=value, baseline=baseline, baseline_name="plain", tested_on="1")
 
 
-def register(connection, value: float, baseline: float = 1.0, content: bytes = b"{}", name: str = "toy"):
-    return registry.register(connection, name, content, scored(value, baseline), 3, f"hash {content!r}", {"seed": 1})
+def register(connection, value: float, baseline: float = 1.0, content: bytes = b"{}", name: str = "toy", **further):
+    metrics = scored(value, baseline)
+    return registry.register(connection, name, content, metrics, 3, f"hash {content!r}", {"seed": 1}, **further)
+
+
+def compared(change: float, hi: float) -> Comparison:
+    return Comparison(change, change - 0.1, hi, 100)
 
 
 def test_a_challenger_that_beats_its_baseline_takes_over(warehouse):
@@ -41,6 +51,82 @@ def test_higher_is_better_where_the_measure_says_so():
     assert registry.beats_baseline(scored(0.8, 0.5, "higher"))
     assert not registry.beats_baseline(scored(0.5, 0.5, "higher"))
     assert not registry.beats_baseline(scored(float("nan"), 0.5))
+
+
+def test_a_challenger_replaces_only_what_it_surely_beats(warehouse):
+    with database.connect() as connection:
+        first = register(connection, 0.9)
+        verdicts = {}
+        for word, against in (("chance", compared(-0.05, 0.01)), ("little", compared(-0.009, -0.001))):
+            verdicts[word] = register(connection, 0.8, content=word.encode(), against=against, challenged="toy-1")
+        assert {one.stage for one in verdicts.values()} == {"rejected"}
+        assert "not surely 1 % better than toy-1" in verdicts["chance"].verdict
+        assert registry.in_service(connection, "toy") == first
+        better = register(connection, 0.8, content=b"[]", against=compared(-0.05, -0.01), challenged="toy-1")
+        assert registry.in_service(connection, "toy") == better
+        late = register(connection, 0.7, content=b"[2]", against=compared(-0.05, -0.01), challenged="toy-1")
+        assert late.stage == "rejected" and "while this one was trained" in late.verdict
+        stages = connection.execute("select model_id, stage from ml.model_stages order by change_id").fetchall()
+        assert stages[-3:] == [("toy-1", "retired"), ("toy-4", "serving"), ("toy-5", "rejected")]
+
+
+@pytest.mark.parametrize(
+    ("own", "before", "is_in_band"),
+    [(0.8, 0.8, True), (0.69, 0.8, False), (0.69, 0.6, True), (0.95, 0.8, False)],
+)
+def test_a_challenger_keeps_what_its_intervals_claim(own, before, is_in_band):
+    told = [scored(0.8, 1.0) | {"coverage": {"80": share, "95": 0.95}} for share in (own, before)]
+    assert registry.is_in_band(*told) == is_in_band
+
+
+def test_probabilities_must_mean_what_they_say():
+    assert registry.is_in_band({"also": {"ece": 0.04}}, {})
+    assert not registry.is_in_band({"also": {"ece": 0.08}}, {"also": {"ece": 0.06}})
+
+
+def test_roll_back_goes_back_version_by_version_in_one_transaction(warehouse):
+    with database.connect() as connection:
+        for content in (b"1", b"2", b"3"):
+            register(connection, 0.9, content=content)
+        assert registry.roll_back(connection, "toy", "wrong").model_id == "toy-2"
+        assert registry.one(connection, "toy-3").stage == "rejected"
+        assert registry.roll_back(connection, "toy", "wrong too").model_id == "toy-1"
+        with pytest.raises(TidemarkError, match="no version that served before"):
+            registry.roll_back(connection, "toy", "more")
+        assert registry.promote(connection, "toy-3", "it was right").stage == "serving"
+        actions = connection.execute("select action, subject from ops.audit order by audit_id").fetchall()
+        assert actions == [("model.roll_back", "toy"), ("model.roll_back", "toy"), ("model.promote", "toy-3")]
+
+
+def test_a_roll_back_to_an_edited_artefact_changes_nothing(warehouse):
+    with database.connect() as connection:
+        first, second = register(connection, 0.9), register(connection, 0.9, content=b"[]")
+        (settings().directory("models") / first.artefact).write_bytes(b"[1]")
+        with pytest.raises(TidemarkError, match="was changed"):
+            registry.roll_back(connection, "toy", "wrong")
+        assert registry.in_service(connection, "toy") == second
+        assert connection.execute("select count(*) from ops.audit").fetchone() == (0,)
+
+
+def test_a_shadow_serves_its_share_and_everybody_is_served_once(warehouse):
+    with database.connect() as connection:
+        register(connection, 0.9)
+        register(connection, 1.1, content=b"[]")
+        served = """select count(*) filter (where ml.serves('toy-1', unit::text)),
+                           count(*) filter (where ml.serves('toy-2', unit::text)),
+                           count(*) filter (where ml.serves('toy-1', unit::text) and ml.serves('toy-2', unit::text))
+                    from generate_series(1, 4000) as units (unit)"""
+        assert connection.execute(served).fetchone() == (4000, 0, 0)
+        registry.shadow(connection, "toy-2", 0.0)
+        assert [model.model_id for model in registry.predicting(connection, "toy")] == ["toy-1", "toy-2"]
+        assert connection.execute(served).fetchone() == (4000, 0, 0)
+        registry.shadow(connection, "toy-2", 0.3)
+        own, other, both = connection.execute(served).fetchone()
+        assert own + other == 4000 and both == 0 and other == pytest.approx(1200, abs=120)
+        with pytest.raises(TidemarkError, match="no other version in service"):
+            registry.shadow(connection, "toy-1", 0.1)
+        assert registry.retire(connection, "toy-2").stage == "rejected"
+        assert connection.execute(served).fetchone() == (4000, 0, 0)
 
 
 def test_models_do_not_retire_each_other(warehouse):
@@ -115,3 +201,20 @@ def test_a_failed_registration_leaves_the_model_in_service(warehouse):
             registry.register(connection, "toy", b"[]", scored(0.5, 1.0), None, "hash", {})
         connection.rollback()
         assert registry.in_service(connection, "toy") == serving
+
+
+def test_models_are_listed_and_rolled_back_by_command(warehouse):
+    with database.connect() as connection:
+        register(connection, 0.9)
+        register(connection, 0.8, content=b"[]", against=compared(-0.05, -0.01), challenged="toy-1")
+
+    def run(*arguments: str) -> str:
+        return CliRunner().invoke(tidemark, ["models", *arguments]).output
+
+    listed = json.loads(run("list", "--json"))
+    assert [(one["model_id"], one["stage"]) for one in listed] == [("toy-2", "serving"), ("toy-1", "retired")]
+    assert listed[0]["verdict"].startswith("better than toy-1: −5.0% loss")
+    [back] = json.loads(run("rollback", "toy", "--reason", "too bold", "--json"))
+    assert (back["model_id"], back["stage"], back["verdict"]) == ("toy-1", "serving", "too bold")
+    assert "toy-2" in run("list", "toy") and "rejected" in run("list", "toy")
+    assert "no version that served before" in run("rollback", "toy")

@@ -1,4 +1,4 @@
--- The newest forecast of each series by the model in service, once its gate has passed.
+-- The newest forecast of each series by the model that serves it, once its gate has passed: a shadow serves its share.
 {{ config(key=['series_id', 'ds']) }}
 
 with forecasts as (
@@ -14,7 +14,7 @@ newest as (
 chosen as (
     select distinct on (series_id) series_id, model_id, load_id
     from newest
-    order by series_id, made_at desc
+    order by series_id, ml.serves(model_id, series_id) desc, made_at desc
 )
 
 select forecasts.*
