@@ -1,4 +1,4 @@
-"""Users, sellers and rooms as they stand now, in numbers that are comparable among their like. Nothing is judged here."""
+"""Users, sellers and rooms as they stand now, in numbers comparable among their like. Nothing is judged here."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING

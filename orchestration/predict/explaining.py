@@ -1,4 +1,4 @@
-"""Why an hour was unusual: the segments that account for it, and what moved with it. Whether it was, is judged before."""
+"""Why an hour was unusual: the segments that account for it, and what moved with it. Nothing is judged here."""
 
 from typing import TYPE_CHECKING
 

@@ -1,5 +1,6 @@
 """A small published warehouse: just the relations that learning reads, filled with known rhythms and known churners."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -33,6 +34,11 @@ def churn_view(name: str) -> str:
     return text.replace("{{ ref('views_metric_daily') }}", "api.metric_daily").replace(
         "{{ ref('views_user_daily') }}", "api.user_daily"
     )
+
+
+@pytest.fixture
+def churn_select() -> Callable[[str], str]:
+    return churn_view
 
 
 @pytest.fixture

@@ -8,8 +8,6 @@ import pytest
 from orchestration.predict import features, openings
 from orchestration.warehouse import database
 
-from .conftest import churn_view
-
 CUTOFF = date(2026, 3, 3)  # two fortnights before the newest complete day
 
 
@@ -58,9 +56,9 @@ def test_no_row_after_the_cutoff_changes_a_feature(published):
     pd.testing.assert_frame_equal(before, after)
 
 
-def test_a_planted_leak_is_caught(published):
+def test_a_planted_leak_is_caught(published, churn_select):
     """The test above must fail for a view that looks one day past the cut-off."""
-    leaking = churn_view("churn_features").replace("<= cutoffs.cutoff_date", "<= cutoffs.cutoff_date + 1")
+    leaking = churn_select("churn_features").replace("<= cutoffs.cutoff_date", "<= cutoffs.cutoff_date + 1")
     with database.connect() as connection:
         connection.execute(f"create or replace view views.churn_features as {leaking}")
         connection.commit()
