@@ -135,7 +135,7 @@ def opened(events: pd.DataFrame) -> pd.DataFrame:
 
 
 def bgnbd(past: pd.DataFrame, people: pd.DataFrame, days: int) -> np.ndarray:
-    """The probability of no purchase in the next `days` by the BG/NBD model (Fader, Hardie, Lee 2005), fitted to `past`.
+    """The probability of no purchase in the next `days` by BG/NBD (Fader, Hardie and Lee 2005), fitted to `past`.
 
     Purchases are days bought on; x repeats, the last t days after the first, age days ago.
     """
