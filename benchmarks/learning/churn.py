@@ -202,11 +202,12 @@ def retail_snapshot(lines: pd.DataFrame, cutoff: pd.Timestamp) -> tuple[pd.DataF
     for window in (30, 60, 90):
         recent = days[age <= window].groupby("CustomerID")
         features[f"days_bought_{window}"], features[f"spent_{window}"] = recent.size(), recent["amount"].sum()
+    features = features.loc[recency.index]  # who only returned things is not asked about
     features = features.fillna({name: 0.0 for name in features if name != "mean_gap"})
     features["gaps_missed"] = features["recency_days"] / features["mean_gap"].clip(lower=1)
     after = bought[(bought["InvoiceDate"] >= cutoff) & (bought["InvoiceDate"] < cutoff + HORIZON)]
     labels = pd.Series(~features.index.isin(after["CustomerID"]), features.index).astype(int)
-    return features.loc[recency.index].astype(float), labels
+    return features.astype(float), labels
 
 
 def oulad(data: Path) -> tuple[pd.DataFrame, pd.Series]:
