@@ -101,11 +101,11 @@ def score(model: ChurnModel, features: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"probability": told, "reasons": reasons}, index=features.index)
 
 
-def evaluate(features: pd.DataFrame, labels: pd.Series, at: pd.Series, recency: str) -> dict[str, float]:
+def evaluate(features: pd.DataFrame, labels: pd.Series, at: pd.Series, plain: str) -> dict[str, float]:
     """Scores out of sample, by time: learn from all cut-offs but the newest, judge there.
 
-    Returns auc, brier and ece of the model; brier_recency and auc_recency of a logistic regression on the column
-    `recency` alone; brier_base_rate; and n, the users judged. Raises ValueError with fewer than two cut-offs.
+    Returns auc, brier and ece of the model; brier_plain and auc_plain of a logistic regression on the column
+    `plain` alone; brier_base_rate; and n, how many were judged. Raises ValueError with fewer than two cut-offs.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -118,13 +118,13 @@ def evaluate(features: pd.DataFrame, labels: pd.Series, at: pd.Series, recency: 
     if len(np.unique(truth)) < 2:
         raise ValueError("At the newest cut-off all users stayed or all left: nothing can be told apart there.")
     own = probability(train(past, labels[~is_newest], at[~is_newest]), newest)
-    plain = _recency_probability(past[recency], happened[~is_newest], newest[recency])
+    simple = _plain_probability(past[plain], happened[~is_newest], newest[plain])
     return {
         "auc": float(roc_auc_score(truth, own)),
         "brier": scores.brier(truth, own),
         "ece": scores.calibration_error(truth, own),
-        "auc_recency": float(roc_auc_score(truth, plain)),
-        "brier_recency": scores.brier(truth, plain),
+        "auc_plain": float(roc_auc_score(truth, simple)),
+        "brier_plain": scores.brier(truth, simple),
         "brier_base_rate": scores.brier(truth, np.full(len(truth), happened[~is_newest].mean())),
         "n": int(is_newest.sum()),
     }
@@ -202,8 +202,8 @@ def _share(log_odds: np.ndarray) -> np.ndarray:
     return 1.0 / (1.0 + np.exp(-log_odds))
 
 
-def _recency_probability(past: pd.Series, happened: np.ndarray, newest: pd.Series) -> np.ndarray:
+def _plain_probability(past: pd.Series, happened: np.ndarray, newest: pd.Series) -> np.ndarray:
     from sklearn.linear_model import LogisticRegression
 
-    plain = LogisticRegression().fit(np.log1p(past.to_numpy(float))[:, None], happened)
-    return plain.predict_proba(np.log1p(newest.to_numpy(float))[:, None])[:, 1]
+    line = LogisticRegression().fit(np.log1p(past.to_numpy(float))[:, None], happened)
+    return line.predict_proba(np.log1p(newest.to_numpy(float))[:, None])[:, 1]

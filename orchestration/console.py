@@ -25,6 +25,8 @@ STEPS = {
     "ml__recommendations": "Recommending",
     "ml__experiment_results": "Judging experiments",
     "ml__price_recommendations": "Recommending prices",
+    "ml__room_scores": "Scoring rooms",
+    "ml__unusual_behaviour": "Judging behaviour",
     "predictions": "Publishing predictions",
     "ops__incidents": "Evaluating the alert rules",
     "send_report": "Writing the report",

@@ -11,13 +11,8 @@ EXCLUSIVE = {"tidemark/exclusive": "warehouse"}
 _staging, _marts, _published, _predictions = (dg.AssetSelection.assets(*layer.keys) for layer in layers)
 _raw = dg.AssetSelection.assets(["raw", "events"])
 _predicted = dg.AssetSelection.assets(
-    ["ml", "forecasts"],
-    ["ml", "forecast_scores"],
-    ["ml", "anomalies"],
-    ["ml", "churn_scores"],
-    ["ml", "recommendations"],
-    ["ml", "experiment_results"],
-    ["ml", "price_recommendations"],
+    *(["ml", name] for name in ("forecasts", "forecast_scores", "anomalies", "churn_scores", "room_scores")),
+    *(["ml", name] for name in ("unusual_behaviour", "recommendations", "experiment_results", "price_recommendations")),
 )
 
 refresh = dg.define_asset_job(

@@ -59,7 +59,7 @@ def _around(expected: np.ndarray, y: np.ndarray, steps: Calendar) -> Verdict:
     tail = fit(TAIL, np.abs(y - expected) / unit, np.zeros(len(y)), memory, least)
     half = np.maximum(tail.size(THRESHOLD) * unit, LEAST_CHANGE * usual)
     half[half == 0] = np.finfo(float).tiny
-    sigma = np.where(tail.begin > 0, tail.begin / NORMAL * unit, half)
+    sigma = np.where(tail.begin > 0, tail.begin / NORMAL * unit, np.where(usual > 0, half, 1.0))
     known = np.where(np.isnan(expected) | np.isnan(half), np.nan, 1.0)
     return Verdict(expected * known, half * known, sigma * known, np.abs(y - expected) / half * known)
 

@@ -8,7 +8,8 @@ from orchestration.predict.predict import Predicted
 from orchestration.warehouse import database
 
 _FIGURES = [dg.AssetKey(["api", "metric_daily"]), dg.AssetKey(["api", "metric_hourly"])]
-_PEOPLE = dg.AssetKey(["api", "user_daily"])
+_PEOPLE = dg.AssetKey(["views", "churn_features"])
+_ROOMS = [dg.AssetKey(["marts", "room_openings"]), dg.AssetKey(["api", "rooms"])]
 _PRODUCTS = dg.AssetKey(["marts", "product_daily"])
 _SHOP = [dg.AssetKey(["api", "products"]), dg.AssetKey(["api", "price_history"])]
 _EXPERIMENTS = dg.AssetKey(["marts", "experiment_users"])
@@ -28,7 +29,7 @@ class Forecasting(dg.Config):
 
 @dg.asset(
     key=["ml", "models"],
-    deps=[*_FIGURES, _PEOPLE, _PRODUCTS, *_SHOP],
+    deps=[*_FIGURES, _PEOPLE, _PRODUCTS, *_SHOP, *_ROOMS],
     group_name="ml",
     kinds={"python", "scikitlearn"},
 )
@@ -98,6 +99,25 @@ def price_recommendations(context: dg.AssetExecutionContext) -> dg.MaterializeRe
         return _result(context, predict.predict_prices(connection))
 
 
+@dg.asset(key=["ml", "room_scores"], deps=[*_ROOMS, models], group_name="ml", kinds={"python", "postgres"})
+def room_scores(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """How likely each new room is to match within a day, foretold six minutes after its creation, and why."""
+    with database.connect("ml") as connection:
+        return _result(context, predict.predict_room_success(connection))
+
+
+@dg.asset(
+    key=["ml", "unusual_behaviour"],
+    deps=[_PEOPLE, _ROOMS[1], dg.AssetKey(["api", "sellers"])],
+    group_name="ml",
+    kinds={"python", "postgres"},
+)
+def unusual_behaviour(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """How unusual each user, seller and room is among their like, and in what."""
+    with database.connect("ml") as connection:
+        return _result(context, predict.judge_behaviour(connection))
+
+
 def _result(context: dg.AssetExecutionContext, predicted: list[Predicted]) -> dg.MaterializeResult:
     sentences = {
         one.name: f"skipped: {one.reason}" if one.reason else f"{one.rows} rows by {one.model_id or 'no model'}"
@@ -114,6 +134,8 @@ assets = [
     forecast_scores,
     anomalies,
     churn_scores,
+    room_scores,
+    unusual_behaviour,
     recommendations,
     experiment_results,
     price_recommendations,

@@ -1,4 +1,4 @@
-"""What is known of each person at a cut-off day, and what they did after it, as dbt has built both. Nothing learns here.
+"""What is known of each person at a cut-off day, and what they did after it, as dbt built both. Nothing learns here.
 
 `views.churn_features` reads no day after its cut-off and `views.churn_labels` alone looks past it; both have a cut-off
 at the newest complete day and every fortnight before it.
@@ -35,7 +35,7 @@ FEATURES = (
 
 
 def churn_features(connection: psycopg.Connection, cutoffs: Sequence[date]) -> "pd.DataFrame":
-    """A row for each cut-off day and person active in the 28 days up to it, indexed by both, with FEATURES as columns."""
+    """A row for each cut-off day and person active in the 28 days up to it, indexed by both: FEATURES."""
     import pandas as pd
 
     query = f"""

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SQL = Path(__file__).parent / "sql"
+_READ = (
+    *("api.metric_hourly", "api.metric_daily", "api.metrics", "api.user_daily", "api.rooms", "api.sellers"),
+    *("views.churn_features", "views.churn_labels", "marts.room_openings"),
+)
 MARKED = "views.metric_daily"  # the mark of what is published: what was predicted from it carries it
 
 
@@ -27,7 +31,7 @@ def snapshot(connection: psycopg.Connection) -> Iterator[int]:
     """
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read, read only")
-        for relation in ("api.metric_hourly", "api.metric_daily", "api.metrics", "api.user_daily"):
+        for relation in _READ:
             if connection.execute("select to_regclass(%s)", [relation]).fetchone()[0] is None:
                 raise TidemarkError(
                     f"{relation} does not exist yet, so there is nothing to learn from: run a refresh first."

@@ -1,4 +1,4 @@
-"""Writes what the models in service say of the newest published figures, each into its table."""
+"""Writes what the models in service say of the newest published figures, and what is unusual in them."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -11,11 +11,14 @@ import psycopg
 from orchestration import settings
 from orchestration.predict import (
     artefacts,
+    behaviour,
     drifting,
     experiments,
+    explaining,
     features,
     forecasts,
     inputs,
+    openings,
     prices,
     recommendations,
     registry,
@@ -23,9 +26,11 @@ from orchestration.predict import (
 )
 from orchestration.predict.made import Made
 from orchestration.predict.registry import Model
-from orchestration.predict.train import ANOMALIES, CHURN
+from orchestration.predict.train import ANOMALIES, CHURN, ROOM_SUCCESS
 
-_ANOMALIES = ("series_id", "ds", "value", "score", "is_anomaly", "expected", "lo", "hi", "model_id", "load_id")
+_FIGURES = ("score", "is_anomaly", "expected", "lo", "hi", "direction", "effect_size")
+_ANOMALIES = ("series_id", "ds", "value", *_FIGURES, "explanation", "model_id", "load_id")
+_ROOMS = ("room_id", "as_of", "probability", "reasons", "model_id", "load_id")
 _CHURN = ("user_id", "as_of", "probability", "reasons", "model_id", "load_id")
 
 
@@ -97,6 +102,20 @@ def predict_prices(connection: psycopg.Connection) -> list[Predicted]:
     return _replace(connection, "ml.price_recommendations", prices.COLUMNS, made, mark)
 
 
+def predict_room_success(connection: psycopg.Connection) -> list[Predicted]:
+    """The chance of each room of the newest week to match within a day, as of six minutes after its creation."""
+    with inputs.snapshot(connection) as mark:
+        made = _room_scores(connection, mark)
+    return _write(connection, made)
+
+
+def judge_behaviour(connection: psycopg.Connection) -> list[Predicted]:
+    """How unusual each user, seller and room is among their like."""
+    with inputs.snapshot(connection) as mark:
+        made = [_behaviour(connection, kind, mark) for kind in behaviour.QUERIES]
+    return _write(connection, made)
+
+
 def _forecasts(connection: psycopg.Connection, name: str, mark: int) -> list[_Prediction]:
     made = []
     models = registry.predicting(connection, forecasts.model_name(name))
@@ -124,10 +143,11 @@ def _anomalies(connection: psycopg.Connection, mark: int) -> _Prediction:
 
     judged = anomaly.detect(hours, "h").merge(hours, on=["unique_id", "ds"]).dropna(subset="expected")
     hour = [ds.to_pydatetime().replace(tzinfo=UTC) for ds in judged["ds"]]
-    figures = judged[["y", "score", "is_anomaly", "expected", "lo", "hi"]].itertuples(index=False)
+    figures = judged[["y", *_FIGURES]].itertuples(index=False)
+    told = [told and json.dumps(told) for told in explaining.explanations(connection, judged)]
     rows = [
-        (series_id, ds, *values, model.model_id, mark)
-        for series_id, ds, values in zip(judged["unique_id"], hour, figures, strict=True)
+        (series_id, ds, *values, explanation, model.model_id, mark)
+        for series_id, ds, values, explanation in zip(judged["unique_id"], hour, figures, told, strict=True)
     ]
     return _Prediction(Predicted(ANOMALIES, model.model_id, len(rows)), "ml.anomalies", _ANOMALIES, rows, "true")
 
@@ -159,6 +179,42 @@ def _churn_scores(connection: psycopg.Connection, mark: int) -> list[_Prediction
             )
         )
     return made
+
+
+def _room_scores(connection: psycopg.Connection, mark: int) -> list[_Prediction]:
+    models, rooms = registry.predicting(connection, ROOM_SUCCESS), openings.recent(connection)
+    if not models or rooms.empty:
+        return [_nothing(ROOM_SUCCESS, models[0] if models else None)]
+    from ml import churn
+
+    made = []
+    for model in models:
+        scored = churn.score(artefacts.load_churn_model(registry.load_artefact(model)), rooms)
+        rows = [
+            (row.Index, as_of, row.probability, json.dumps(row.reasons), model.model_id, mark)
+            for row, as_of in zip(scored.itertuples(), rooms["cutoff_at"], strict=True)
+        ]
+        told = Predicted(ROOM_SUCCESS, model.model_id, len(rows))
+        values = (model.model_id, list(rooms.index))
+        made.append(_Prediction(told, "ml.room_scores", _ROOMS, rows, "model_id = %s and room_id = any(%s)", values))
+    return made
+
+
+def _behaviour(connection: psycopg.Connection, kind: str, mark: int) -> _Prediction:
+    from ml.anomaly import behaviour as judging
+
+    name, as_of = f"unusual_{kind}s", behaviour.newest_hour_end(connection)
+    known = behaviour.read(connection, kind)
+    if len(known) < judging.LEAST:
+        reason = f"There are {len(known)} {kind}s: what is usual can be told from {judging.LEAST} on."
+        return _Prediction(Predicted(name, reason=reason), "", (), [])
+    judged = judging.unusual(known)
+    rows = [
+        (kind, row.Index, as_of, row.score, row.is_anomaly, json.dumps(row.reasons), mark)
+        for row in judged.itertuples()
+    ]
+    told = Predicted(name, "an isolation forest", len(rows))
+    return _Prediction(told, "ml.unusual_behaviour", behaviour.COLUMNS, rows, "kind = %s", (kind,))
 
 
 def _nothing(name: str, model: Model | None) -> _Prediction:

@@ -15,6 +15,7 @@ from orchestration.predict import (
     features,
     forecasts,
     inputs,
+    openings,
     prices,
     recommendations,
     registry,
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
 
 ANOMALIES = "anomalies_hourly"
 CHURN = "churn"
+ROOM_SUCCESS = "room_success"
 LEAST_HOURS = 28 * 24
 LEAST_PEOPLE = 100  # at each cut-off that is learned from or judged
+LEAST_ROOMS = 50  # the same, in each week
 SEED = 1
 
 
@@ -48,8 +51,8 @@ class TrainedModel:
 
 
 @dataclass(frozen=True)
-class _Churn:
-    """People at past cut-offs, and whether they churned then."""
+class _Outcomes:
+    """People or rooms at past cut-offs (the index: cutoff, then who), and what became of them by a horizon."""
 
     features: "pd.DataFrame"
     labels: "pd.Series"
@@ -60,7 +63,8 @@ def train_all(
     names: Sequence[str] | None = None,
     on_model: Callable[[str], None] = lambda name: None,
 ) -> list[TrainedModel]:
-    """Train and register the forecasts of config/forecasts.yml, anomalies by the hour, churn, recommendations, prices.
+    """Train and register the forecasts of config/forecasts.yml, the detection of hourly anomalies, churn, the success of
+    rooms, recommendations, and what prices do.
 
     `names`: only these models. The connection must be outside of a transaction. Each model is registered in a
     transaction of its own; the others are trained even if one fails, and the one in service stays there. Raises
@@ -74,11 +78,13 @@ def train_all(
         churn = _churn_input(connection)
         known = [recommendations.read(connection, kind) for kind in recommendations.KINDS]
         price_days = prices.read(connection)
+        rooms = _Outcomes(*openings.known(connection))
     jobs: dict[str, Callable[[], TrainedModel]] = {
         model_name(one.name): partial(_train_forecast, connection, one, mark, marks) for one in wanted
     }
     jobs[ANOMALIES] = partial(_train_anomalies, connection, hours, mark, marks)
     jobs[CHURN] = partial(_train_churn, connection, churn, mark, marks)
+    jobs[ROOM_SUCCESS] = partial(_train_room_success, connection, rooms, mark, marks)
     for one in known:
         name = recommendations.model_name(one.kind)
         jobs[name] = partial(_learned, name, partial(recommendations.train, connection, one, mark, marks))
@@ -161,55 +167,85 @@ def _train_anomalies(
     )
 
 
-def _churn_input(connection: psycopg.Connection) -> _Churn | None:
+def _churn_input(connection: psycopg.Connection) -> _Outcomes | None:
     first_day = connection.execute("select min(day) from api.user_daily").fetchone()[0]
     newest_day = inputs.newest_final_day(connection)
     if first_day is None or newest_day is None:
         return None
     frame = features.churn_features(connection, features.training_cutoffs(first_day, newest_day))
-    return _Churn(frame, features.churn_labels(connection, frame))
+    return _Outcomes(frame, features.churn_labels(connection, frame))
 
 
 def _train_churn(
-    connection: psycopg.Connection, churn: _Churn | None, mark: int, marks: dict[str, int]
+    connection: psycopg.Connection, churn: _Outcomes | None, mark: int, marks: dict[str, int]
 ) -> TrainedModel:
     if reason := _too_little(churn):
         return TrainedModel(CHURN, reason=reason)
-    at = churn.features.index.get_level_values("cutoff").to_series(index=churn.features.index)
-    data_hash = inputs.checksum(churn.features.assign(has_churned=churn.labels))
     parameters = {"horizon_days": features.HORIZON_DAYS, "window_days": features.WINDOW_DAYS, "seed": SEED}
-    if known := registry.already_judged(connection, CHURN, data_hash, parameters):
-        return _trained(known)
+    plain = (features.RECENCY, "days since last seen alone")
+    return _train_outcome(connection, CHURN, churn, plain, "people", parameters, mark, marks)
+
+
+def _train_room_success(
+    connection: psycopg.Connection, rooms: _Outcomes, mark: int, marks: dict[str, int]
+) -> TrainedModel:
+    by_week = rooms.labels.groupby(level="cutoff").agg(["size", "nunique"])
+    usable = by_week[(by_week["size"] >= LEAST_ROOMS) & (by_week["nunique"] > 1)].index
+    if len(usable) < 2:
+        return TrainedModel(
+            ROOM_SUCCESS,
+            reason=f"The success of rooms needs two weeks of at least {LEAST_ROOMS} rooms each, of which some matched "
+            f"and some did not: there are {len(usable)}.",
+        )
+    is_usable = rooms.features.index.get_level_values("cutoff").isin(usable)
+    chosen = _Outcomes(rooms.features[is_usable], rooms.labels[is_usable])
+    parameters = {"horizon_hours": openings.HORIZON_HOURS, "seed": SEED}
+    plain = ("members", "the number of members alone")
+    return _train_outcome(connection, ROOM_SUCCESS, chosen, plain, "rooms", parameters, mark, marks)
+
+
+def _train_outcome(
+    connection: psycopg.Connection,
+    name: str,
+    known: _Outcomes,
+    plain: tuple[str, str],
+    who: str,
+    parameters: dict,
+    mark: int,
+    marks: dict[str, int],
+) -> TrainedModel:
+    """A model of what becomes of people or rooms; `plain` is the feature that alone is the baseline, and its name."""
+    at = known.features.index.get_level_values("cutoff").to_series(index=known.features.index)
+    data_hash = inputs.checksum(known.features.assign(label=known.labels))
+    if judged := registry.already_judged(connection, name, data_hash, parameters):
+        return _trained(judged)
     from ml import churn as learning
 
-    scored = learning.evaluate(churn.features, churn.labels, at, features.RECENCY)
+    column, plain_name = plain
+    scored = learning.evaluate(known.features, known.labels, at, column)
     metrics = Metrics(
         measure="Brier score",
         better="lower",
         value=scored["brier"],
-        baseline=min(scored["brier_recency"], scored["brier_base_rate"]),
-        baseline_name="days since last seen alone"
-        if scored["brier_recency"] <= scored["brier_base_rate"]
-        else "the share of people who left before",
-        tested_on=f"{scored['n']} people at {at.max():%Y-%m-%d}, learned from earlier ones",
-        also={name: scored[name] for name in ("auc", "auc_recency", "ece")},
+        baseline=min(scored["brier_plain"], scored["brier_base_rate"]),
+        baseline_name=plain_name if scored["brier_plain"] <= scored["brier_base_rate"] else "the share of earlier ones",
+        tested_on=f"{scored['n']} {who} at {at.max():%Y-%m-%d}, learned from earlier ones",
+        also={measure: scored[measure] for measure in ("auc", "auc_plain", "ece")},
     )
-    serving = registry.in_service(connection, CHURN)
-    against = _churn_against(churn, at, serving)
-    model = learning.train(churn.features, churn.labels, at)
-    artefact = artefacts.dump_churn_model(model)
-    newest = churn.features[(at == at.max()).to_numpy()]  # older ones differ by the time that went by
-    newest = newest.assign(score=learning.score(model, newest)["probability"])
+    serving = registry.in_service(connection, name)
+    model = learning.train(known.features, known.labels, at)
+    newest = known.features[(at == at.max()).to_numpy()]  # older ones differ by the time that went by
+    newest = newest.assign(score=learning.probability(model, newest))
     return _trained(
         registry.register(
             connection,
-            CHURN,
-            artefact,
+            name,
+            artefacts.dump_churn_model(model),
             metrics,
             mark,
             data_hash,
             parameters,
-            against=against,
+            against=_outcome_against(known, at, serving),
             challenged=serving and serving.model_id,
             marks=marks,
             reference=drifting.reference(newest),
@@ -217,8 +253,8 @@ def _train_churn(
     )
 
 
-def _churn_against(churn: _Churn, at: "pd.Series", serving: Model | None) -> "Comparison | None":
-    """Brier losses of each person at the newest cut-off: of what was learned before it, and of the model in service.
+def _outcome_against(known: _Outcomes, at: "pd.Series", serving: Model | None) -> "Comparison | None":
+    """Brier losses of each at the newest cut-off: of what was learned before it, and of the model in service.
 
     The one in service may have seen that cut-off: that is in its favour.
     """
@@ -228,20 +264,17 @@ def _churn_against(churn: _Churn, at: "pd.Series", serving: Model | None) -> "Co
     from ml import promotion
 
     before = artefacts.load_churn_model(registry.load_artefact(serving))
-    if not set(before.features) <= set(churn.features.columns):
+    if not set(before.features) <= set(known.features.columns):
         return None
     is_newest = (at == at.max()).to_numpy()
-    past, newest, happened = churn.features[~is_newest], churn.features[is_newest], churn.labels[is_newest]
-    challenger = learning.train(past, churn.labels[~is_newest], at[~is_newest])
-    losses = [
-        (learning.score(model, newest)["probability"].to_numpy() - happened.to_numpy()) ** 2
-        for model in (challenger, before)
-    ]
-    people = newest.index.get_level_values("user_id").to_numpy()
-    return promotion.compare_paired(*losses, people, SEED)
+    past, newest, happened = known.features[~is_newest], known.features[is_newest], known.labels[is_newest]
+    challenger = learning.train(past, known.labels[~is_newest], at[~is_newest])
+    losses = [(learning.probability(model, newest) - happened.to_numpy()) ** 2 for model in (challenger, before)]
+    who = newest.index.get_level_values(1).to_numpy()
+    return promotion.compare_paired(*losses, who, SEED)
 
 
-def _too_little(churn: _Churn | None) -> str | None:
+def _too_little(churn: _Outcomes | None) -> str | None:
     """Why people's churn cannot be learned and tested, in one sentence."""
     if churn is None:
         return "There is no complete day with people yet."

@@ -1,11 +1,13 @@
 """A small published warehouse: just the relations that learning reads, filled with known rhythms and known churners."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import psycopg
 import pytest
 
+from orchestration.settings import ROOT
 from orchestration.warehouse import database, marks
 
 FIRST_DAY = date(2026, 1, 1)
@@ -25,6 +27,20 @@ METRICS = [
 CATALOGUE = {"a": ("books", 9.0), "b": ("books", 4.0), "c": ("toys", 6.0), "new": ("toys", 3.0)}
 
 
+def churn_view(name: str) -> str:
+    """The SELECT of dbt's view, over the tables made here."""
+    text = (ROOT / "dbt_project" / "models" / "views" / f"views_{name}.sql").read_text()
+    text = text.replace("{{ config(materialized='view') }}", "")
+    return text.replace("{{ ref('views_metric_daily') }}", "api.metric_daily").replace(
+        "{{ ref('views_user_daily') }}", "api.user_daily"
+    )
+
+
+@pytest.fixture
+def churn_select() -> Callable[[str], str]:
+    return churn_view
+
+
 @pytest.fixture
 def published(warehouse) -> str:
     """The URL of a warehouse with 90 days of published metrics and of people's days, at mark 7."""
@@ -34,6 +50,7 @@ def published(warehouse) -> str:
         _fill_people(connection, np.random.default_rng(4))
         _fill_products(connection, np.random.default_rng(5))
         _create_behaviour(connection)
+        _fill_rooms(connection, np.random.default_rng(6))
         marks.set_mark(connection, "views.metric_daily", MARK)
     return warehouse
 
@@ -50,6 +67,19 @@ def _create(connection: psycopg.Connection) -> None:
              average_score numeric, orders bigint, revenue numeric);
         create table marts.product_daily (day date, product_id text, category text, sold_units numeric);
         """)
+    connection.execute("""
+        create table api.sellers (seller_id text, transactions_28d numeric, volume_28d numeric, growth_rate numeric,
+            failure_rate numeric, largest_customer_rate numeric, customer_concentration numeric,
+            repeat_customers numeric, average_settlement_seconds numeric, fair_rating numeric);
+        create table api.rooms (room_id text, created_at timestamptz, matched_at timestamptz, as_of timestamptz,
+            members numeric, voters numeric, votes numeric, votes_per_member numeric, items numeric, pauses numeric,
+            paused_seconds numeric, total_seconds numeric, consensus_strength numeric);
+        create table marts.room_openings (room_id text, cutoff_at timestamptz, members bigint,
+            seconds_since_joined numeric, seconds_since_started numeric, votes bigint, items bigint,
+            votes_per_member numeric, in_favour_rate numeric, votes_against bigint, is_decided boolean);
+        """)
+    for name in ("churn_features", "churn_labels"):
+        connection.execute(f"create view views.{name} as {churn_view(name)}")
     with connection.cursor() as cursor:
         cursor.executemany("insert into api.metrics values (%s, %s, %s)", METRICS)
 
@@ -142,3 +172,29 @@ def _fill_people(connection: psycopg.Connection, random: np.random.Generator) ->
                     orders = int(random.random() < 0.1)
                     row = (1 + random.poisson(6), 1, 1, lessons, score, orders, 20.0 * orders)
                     copy.write_row((f"u{person}", FIRST_DAY + timedelta(days=day), *row))
+
+
+def _fill_rooms(connection: psycopg.Connection, random: np.random.Generator) -> None:
+    """A hundred rooms a week: the more in favour early on, the likelier they match; the last day's are not over."""
+    end = datetime.combine(FIRST_DAY + timedelta(days=DAYS), datetime.min.time(), UTC)
+    with connection.cursor() as cursor:
+        for number in range(1200):
+            cutoff_at = end - timedelta(hours=1 + 1.68 * number)
+            members, rate = int(random.integers(1, 7)), float(random.random())
+            votes = members * int(random.integers(1, 4))
+            row = (f"r{number}", cutoff_at, members, 60, 59, votes, 2, votes / members, rate, round(votes * (1 - rate)))
+            cursor.execute(f"insert into marts.room_openings values ({', '.join(['%s'] * 10)}, false)", row)
+            matched_at = cutoff_at + timedelta(minutes=9) if random.random() < 0.1 + 0.8 * rate else None
+            cursor.execute(
+                "insert into api.rooms values (%s, %s, %s, %s, %s, %s, %s, %s, 2, 0, 0, 600, 0.5)",
+                (
+                    f"r{number}",
+                    cutoff_at - timedelta(minutes=6),
+                    matched_at,
+                    end,
+                    members,
+                    members,
+                    votes,
+                    votes / members,
+                ),
+            )

@@ -5,10 +5,10 @@ from datetime import date, timedelta
 import pandas as pd
 import pytest
 
-from orchestration.predict import features
+from orchestration.predict import features, openings
 from orchestration.warehouse import database
 
-CUTOFF = date(2026, 3, 1)
+CUTOFF = date(2026, 3, 3)  # two fortnights before the newest complete day
 
 
 def test_features_by_hand(published):
@@ -28,6 +28,8 @@ def test_features_by_hand(published):
         "tenure_days": 41,
         "active_days_7": 2,  # 0 and 6 days before
         "active_days_28": 5,
+        "active_days_earlier": 1,
+        "usual_gap_days": 40 / 5,
         "events_7": 7,
         "events_28": 15,
         "events_trend": 9 - 6,  # the last 14 days less the 14 before
@@ -54,11 +56,12 @@ def test_no_row_after_the_cutoff_changes_a_feature(published):
     pd.testing.assert_frame_equal(before, after)
 
 
-def test_a_planted_leak_is_caught(published, monkeypatch, tmp_path):
-    """The test above must fail for a query that looks one day past the cut-off."""
-    leaking = (features.SQL / "churn_features.sql").read_text().replace("<= cutoffs.cutoff", "<= cutoffs.cutoff + 1")
-    (tmp_path / "churn_features.sql").write_text(leaking)
-    monkeypatch.setattr(features, "SQL", tmp_path)
+def test_a_planted_leak_is_caught(published, churn_select):
+    """The test above must fail for a view that looks one day past the cut-off."""
+    leaking = churn_select("churn_features").replace("<= cutoffs.cutoff_date", "<= cutoffs.cutoff_date + 1")
+    with database.connect() as connection:
+        connection.execute(f"create or replace view views.churn_features as {leaking}")
+        connection.commit()
     with pytest.raises(AssertionError):
         test_no_row_after_the_cutoff_changes_a_feature(published)
 
@@ -78,3 +81,13 @@ def test_training_cutoffs_leave_room_before_and_after():
     assert cutoffs == [date(2026, 2, 3), date(2026, 2, 17), date(2026, 3, 3), date(2026, 3, 17)]
     assert cutoffs[0] - timedelta(days=27) >= date(2026, 1, 1)
     assert features.training_cutoffs(date(2026, 1, 1), date(2026, 2, 1)) == []
+
+
+def test_rooms_whose_day_is_not_over_have_no_label_and_weeks_are_counted_back(published):
+    with database.connect() as connection:
+        known, labels = openings.known(connection)
+        new = openings.recent(connection)
+    assert "r0" in new.index and "r0" not in known.index.get_level_values("room_id")
+    assert "r14" in known.index.get_level_values("room_id")  # 24.5 hours before the end
+    assert known.index.get_level_values("cutoff").max() == date(2026, 3, 25)
+    assert len(known) == len(labels) and labels.mean() == pytest.approx(0.5, abs=0.05)

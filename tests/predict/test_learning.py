@@ -15,18 +15,19 @@ from orchestration.warehouse import database, marks
 
 MARK = 7  # of the published state, see conftest
 FORECASTS = ("revenue", "demand")
-NAMES = {"forecast_revenue", "forecast_demand", "anomalies_hourly", "churn"}
+NAMES = {"forecast_revenue", "forecast_demand", "anomalies_hourly", "churn", "room_success"}
 TABLES = {
     "ml.forecasts": "series_id, ds, yhat, lo_80, hi_80, lo_95, hi_95, model_id, load_id",
     "ml.anomalies": "series_id, ds, value, score, is_anomaly, expected, lo, hi, model_id, load_id",
     "ml.churn_scores": "user_id, as_of, probability, reasons, model_id, load_id",
+    "ml.room_scores": "room_id, as_of, probability, reasons, model_id, load_id",
 }
 
 
 def predict_all(connection) -> list[predict.Predicted]:
     """What the job predict does, asset by asset."""
     told = [*predict.predict_forecasts(connection, FORECASTS), *predict.predict_anomalies(connection)]
-    return [*told, *predict.predict_churn(connection)]
+    return [*told, *predict.predict_churn(connection), *predict.predict_room_success(connection)]
 
 
 def predictions(connection) -> dict[str, str]:

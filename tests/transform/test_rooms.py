@@ -30,6 +30,10 @@ EVENTS = [
     event("v", MATCHED + timedelta(days=2), "content_viewed", content_id="c", category="x"),
     event("w", MATCHED - timedelta(minutes=1), "content_viewed", content_id="c", category="x"),
     event("h", days_ago(0) + timedelta(minutes=1), "room_completed", room_id="new", duration_seconds=-60),  # held
+    event("z", days_ago(3), "room_created", room_id="early"),
+    event("y", days_ago(3) + timedelta(minutes=5), "room_joined", room_id="early"),
+    event("z", days_ago(3) + timedelta(minutes=5), "room_started", room_id="early"),
+    event("q", days_ago(3) + timedelta(minutes=7), "room_joined", room_id="early"),  # later than its opening
     *votes("new", "u", 3, 0, 0),
     *votes("new", "v", 1, 6, 10),
 ]
@@ -43,9 +47,15 @@ def test_what_is_told_of_rooms_and_their_people(dbt, connection):
     rooms = ask("select room_id, state, reason, members, total_seconds, match_quality from api.rooms order by 1")
     # u completed what they matched on (1), v used it (1/2), w had seen it before and did not come back (0)
     assert rooms == [
+        ("early", "abandoned", "silent", 3, None, None),
         ("matched", "completed", None, 3, 2100, Decimal("0.5")),
         ("new", "created", None, 3, None, None),
         ("silent", "abandoned", "silent", 1, None, None),
+    ]
+    # Six minutes after its creation, q had not come: z and y, a minute after y's coming and the start.
+    opening = "select members, seconds_since_joined, seconds_since_started, votes, is_decided, cutoff_at"
+    assert ask(f"{opening} from marts.room_openings where room_id = 'early'") == [
+        (2, 60, 60, 0, False, days_ago(3) + timedelta(minutes=6))
     ]
     assert ask("select relation, reason, events from api.held_values") == [
         ("stg_room_events", "ends before it starts", 1)
