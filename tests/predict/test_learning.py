@@ -37,7 +37,7 @@ def predictions(connection) -> dict[str, str]:
 
 def test_everything_is_learned_scored_and_predicted(published):
     with database.connect() as connection:
-        trained = {model.name: model for model in train.train_all(connection)}
+        trained = {model.name: model for model in train.train_all(connection) if not model.reason}
         told = {one.name: one for one in predict_all(connection)}
         names = {"forecast_revenue", "forecast_orders", "forecast_active_users", "anomalies_hourly", "churn"}
         assert set(trained) == set(told) == names
@@ -73,7 +73,7 @@ def test_everything_is_learned_scored_and_predicted(published):
             connection.execute("select max(made_at) from ml.forecasts").fetchone(),
         )
     with database.connect() as connection:  # the same state again: the same models, the same bytes, no row twice
-        again = {model.name: model.model_id for model in train.train_all(connection)}
+        again = {model.name: model.model_id for model in train.train_all(connection) if not model.reason}
         predict_all(connection)
         assert again == {name: model.model_id for name, model in trained.items()}
         assert predictions(connection) == before
