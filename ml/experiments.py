@@ -23,7 +23,8 @@ LEAST_GAIN = 0.01  # of the planned information between two looks: more looks th
 BROKEN_SPLIT, DOUBTFUL_SPLIT = 0.001, 0.01  # p-values of the sample ratio
 LEAST_USERS = 100  # of each variant, before a mean is taken as normal
 DAILY_LOOKS = 1.03  # times the people that one look at the end needs
-_NODES = 200
+_NODES = 400
+_WIDEST = 6.0  # standard deviations: what lies beyond weighs nothing
 _NEVER = 8.0  # a bound beyond which no statistic lies
 
 Decision = Literal["ship", "stop", "keep running", "cannot be told"]
@@ -97,10 +98,10 @@ def bounds(information: Sequence[float], alpha: float = ALPHA) -> np.ndarray:
     points, mass, before, used = np.zeros(1), np.ones(1), 0.0, 0.0
     for look, share in enumerate(shares):
         step, allowed = sqrt(share - before), spent[look] - used
-        if allowed > 1e-12:
+        if allowed > 1e-9:
             found[look] = _crossing(points, mass, step, sqrt(share), allowed)
             used = spent[look]
-        edge = found[look] * sqrt(share)
+        edge = min(found[look], _WIDEST) * sqrt(share)
         following = edge * unit
         density = stats.norm.pdf((following[:, None] - points[None, :]) / step) / step @ mass
         points, mass, before = following, density * edge * weight, share
@@ -130,7 +131,8 @@ def compare(measure: str, control: "Aggregates", variant: "Aggregates") -> "Mean
     numerator, denominator, covariate = MEASURES[measure]
     is_known = covariate and (control.var(covariate) > 0 or variant.var(covariate) > 0)
     test = RatioOfMeans(numerator, denominator, covariate if is_known else None, use_t=False, equal_var=False)
-    return test.analyze_aggregates(control, variant)
+    with np.errstate(invalid="ignore", divide="ignore"):  # where nothing varied, nothing is tested: nan
+        return test.analyze_aggregates(control, variant)
 
 
 def aggregates(sums: Mapping[str, float]) -> "Aggregates":
@@ -265,7 +267,8 @@ def _judge(
             sentence=f"Keep running: {both:,} people were waited for, and a look needs {LEAST_USERS} of each variant.",
         )
     tested = compare(measure, aggregates(rows[plan.control]), aggregates(rows[variant]))
-    error = abs(tested.effect_size / tested.statistic) if tested.statistic else None
+    can_test = bool(np.isfinite(tested.statistic)) and tested.statistic != 0
+    error = abs(tested.effect_size / tested.statistic) if can_test else None
     half = bound * error if bound is not None and error is not None else None
     told = replace(
         told,

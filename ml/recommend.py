@@ -39,7 +39,7 @@ class Setting:
     popularity: float = 0.1
 
 
-SETTINGS = tuple(Setting(popularity=popularity) for popularity in (0.1, 0.0, 0.3, 1.0))
+SETTINGS = Setting(popularity=0.1), Setting(popularity=0.0)
 PLAIN = tuple(Setting(regularisation, None, 0.0) for regularisation in (50.0, 200.0, 1000.0))
 _POPULAR_DAYS = 365.0  # the half-life of popularity where the setting has none
 

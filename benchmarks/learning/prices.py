@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-SEEDS = range(11, 19)
+SEEDS = range(11, 25)
 EVENTS, DAYS = 400_000, 120
 
 

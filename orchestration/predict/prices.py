@@ -103,7 +103,7 @@ def predict(connection: psycopg.Connection) -> list[Made]:
         for product, usual in known["usual_price"].items()
     }
     best = prices.recommended(known, price, units, cost)
-    joined = known.join(best, rsuffix="_best", how="inner")
+    joined = known.join(best.rename(columns={name: f"{name}_best" for name in ("lo", "hi", "reason")}), how="inner")
     rows = []
     for product, row in joined.iterrows():
         figures = [

@@ -63,7 +63,7 @@ def train_all(
     names: Sequence[str] | None = None,
     on_model: Callable[[str], None] = lambda name: None,
 ) -> list[TrainedModel]:
-    """Train and register the forecasts of config/forecasts.yml, the detection of hourly anomalies, churn, the success of
+    """Train and register the forecasts of config/forecasts.yml, the detection of hourly anomalies, churn, success of
     rooms, recommendations, and what prices do.
 
     `names`: only these models. The connection must be outside of a transaction. Each model is registered in a

@@ -98,9 +98,9 @@ def test_gain_is_that_of_the_definition():
 
 
 def test_a_trial_tells_nothing_of_what_it_asks(tastes):
-    asked = recommend.trial(
-        tastes.assign(at=AT + pd.to_timedelta(range(len(tastes)), unit="h")), AT + pd.Timedelta("240h")
-    )
+    mixed = tastes.sample(frac=1, random_state=1)
+    mixed = mixed.assign(at=AT + pd.to_timedelta(range(len(mixed)), unit="h"))
+    asked = recommend.trial(mixed, AT + pd.Timedelta("240h"))
     told = set(zip(asked.histories["subject_id"], asked.histories["item_id"], strict=True))
     assert len(asked.past) == 240 and asked.wanted
     assert not any((user, item) in told for user, wanted in asked.wanted.items() for item in wanted)

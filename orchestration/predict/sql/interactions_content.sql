@@ -30,6 +30,6 @@ voted as (
 )
 
 select user_id, content_id as item_id, greatest(max(weight), 0.05)::double precision as weight, max(at) as at
-from (select * from used union all select * from voted) as either
+from (select * from used union all select * from voted) as evidence
 group by 1, 2
 order by 1, 2
