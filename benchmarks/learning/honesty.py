@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-TRIALS = 1000
+TRIALS = 400
 
 
 def rows(data: Path, trials: int = TRIALS) -> list[dict]:

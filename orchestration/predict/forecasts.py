@@ -78,7 +78,12 @@ def _metrics(wanted: Wanted, scores: "pd.DataFrame", windows: int) -> Metrics:
     own, plain = means.loc[forecast.COMBINATION], means.loc[forecast.BASELINE]
     count = scores["unique_id"].nunique()
     of = "" if count == 1 else f" of each of {count} series"
-    prophet = {"mase_prophet": float(means.loc["Prophet", "mase"])} if "Prophet" in means.index else {}
+    if not np.isfinite([own["mase"], plain["mase"]]).all():
+        raise ValueError(f"no past of {wanted.name} has anything to be wrong about: it repeats itself exactly")
+    also = {name: own[name] for name in ("smape", "pinball")}
+    if "Prophet" in means.index:
+        also["mase_prophet"] = means.loc["Prophet", "mase"]
+    coverage = {str(level): own[f"coverage_{level}"] for level in (80, 95)}  # unknown where no past could tell
     return Metrics(
         measure="MASE",
         better="lower",
@@ -86,8 +91,8 @@ def _metrics(wanted: Wanted, scores: "pd.DataFrame", windows: int) -> Metrics:
         baseline=float(plain["mase"]),
         baseline_name="seasonal naive",
         tested_on=f"{windows} window{'s' if windows > 1 else ''} of {wanted.asked.horizon} {wanted.asked.grain}s{of}",
-        coverage={str(level): round(float(own[f"coverage_{level}"]), 4) for level in (80, 95)},
-        also={"smape": float(own["smape"]), "pinball": float(own["pinball"]), **prophet},
+        coverage={level: round(float(share), 4) for level, share in coverage.items() if np.isfinite(share)},
+        also={name: float(value) for name, value in also.items() if np.isfinite(value)},
     )
 
 
