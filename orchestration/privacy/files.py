@@ -7,6 +7,7 @@ stays what it was. A kept report or export goes as a whole; it can be made again
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -85,6 +86,10 @@ def make_nameless(connection: psycopg.Connection, named: Named, names: Names) ->
     if path.exists() and (fresh := _nameless_path(path, names)) != path:
         fresh.parent.mkdir(parents=True, exist_ok=True)
         os.replace(path, fresh)
+    with suppress(OSError):  # a folder may bear the name, too
+        while _nameless_path(path.parent, names) != path.parent:
+            path.parent.rmdir()
+            path = path.parent
     return said
 
 
