@@ -7,6 +7,7 @@ stays what it was. A kept report or export goes as a whole; it can be made again
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -76,16 +77,24 @@ def make_nameless(connection: psycopg.Connection, named: Named, names: Names) ->
         elif (folder := _kept_folder(path)) is not None:
             shutil.rmtree(folder)
             said = "removed"
-        elif path.suffix == ".eml" or not _is_text(content):
+        elif path.suffix != ".eml" and _is_text(content) and not names_in(names, fresh := _without(names, content)):
+            _replace(path, fresh)
+            said = "made nameless"
+        else:
             path.unlink(missing_ok=True)
             said = "removed"
-        else:
-            _replace(path, masked(names, content.decode()).encode())
-            said = "made nameless"
-    if path.exists() and (fresh := _nameless_path(path, names)) != path:
-        fresh.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(path, fresh)
+    if path.exists() and (place := _nameless_path(path, names)) != path:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, place)
+    with suppress(OSError):  # a folder may bear the name, too
+        while _nameless_path(path.parent, names) != path.parent:
+            path.parent.rmdir()
+            path = path.parent
     return said
+
+
+def _without(names: Names, content: bytes) -> bytes:
+    return masked(names, content.decode()).encode()
 
 
 def _nameless_path(path: Path, names: Names) -> Path:

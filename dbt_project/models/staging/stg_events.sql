@@ -47,9 +47,17 @@ where events.load_id <= (select coalesce(nullif(ops.build_setting('up_to'), 0), 
   and not exists (
       select from ops.voided where voided.source = events.source and voided.event_id = events.event_id
   )
-  -- nor what somebody did who did not agree to analytics then
-  and not exists (
-      select from ops.without_consent as without
-      where without.user_id = events.user_id and without.purpose = 'analytics'
-        and events.occurred_at >= without.since and (without.until is null or events.occurred_at < without.until)
+  -- nor what somebody did who did not agree to analytics then: what they said last decides. Nobody looks where nobody
+  -- ever said anything.
+  and (
+      not (select exists (select from raw.consents))
+      or coalesce((
+          select stated.is_given
+          from raw.consents as stated
+          where stated.user_id = events.user_id and stated.purpose = 'analytics'
+            and stated.occurred_at <= events.occurred_at
+            and stated.load_id <= (select coalesce(nullif(ops.build_setting('up_to'), 0), 9223372036854775807))
+          order by stated.occurred_at desc, stated.is_given desc
+          limit 1
+      ), true)
   )
