@@ -173,8 +173,11 @@ def _plain(value: object) -> str:
 
 def _put_manifest(target: Place, manifest: dict) -> str:
     file = target.spool() / f".{manifest['name']}.manifest.part"
-    file.write_text(_text(manifest), encoding="utf-8")
-    return target.put(file, f"{manifest['file'].rpartition('.')[0]}.manifest.json")
+    try:
+        file.write_text(_text(manifest), encoding="utf-8")
+        return target.put(file, f"{manifest['file'].rpartition('.')[0]}.manifest.json")
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _selected(wanted: Export) -> dict:

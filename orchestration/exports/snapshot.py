@@ -7,6 +7,7 @@ from datetime import datetime
 
 import psycopg
 
+from orchestration.errors import TidemarkError
 from orchestration.warehouse import database
 
 # What a table is stored in: itself, or what it reads, down to the first tables that have a tide mark.
@@ -71,8 +72,11 @@ def reading(login: str | None) -> Iterator[tuple[psycopg.Connection, psycopg.Con
 
 @contextmanager
 def _reader(login: str | None) -> Iterator[psycopg.Connection]:
+    if login:
+        raise TidemarkError(f"There is no login {login!r} with rights of its own: leave it out.")
     with database.connect() as connection:
-        connection.execute("set transaction isolation level repeatable read, read only")
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
         yield connection
 
 
