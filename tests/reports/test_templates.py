@@ -137,7 +137,7 @@ def rests(rendered: Rendered, rows: dict[str, list[dict]]) -> None:
                     read, rounding = number(fact["shown"])
                     assert abs(abs(read) - abs(Decimal(str(value)))) <= rounding * Decimal("1.000001"), fact
             assert fact["shown"] in left or fact["shown"] in sentence["says"], (fact, sentence["says"])
-            left = left.replace(fact["shown"], " ")
+            left = re.sub(rf"(?<!\d){re.escape(fact['shown'])}(?!\d)", " ", left)
         assert set(re.findall(r"\d+", left)) <= literals, left
 
 
