@@ -152,7 +152,7 @@ def _canvas(is_wide: bool) -> tuple["Figure", "Axes"]:
 
     width, height = WIDE if is_wide else HALF
     figure = Figure(figsize=(width / DPI, height / DPI), facecolor=PAPER)
-    left, right = (48, 44) if is_wide else (36, 62)
+    left, right = (48, 64) if is_wide else (36, 62)
     box = (left / width, 26 / height, (width - left - right) / width, (height - 26 - 20) / height)
     return figure, figure.add_axes(box, facecolor=PAPER)
 

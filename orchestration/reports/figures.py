@@ -102,7 +102,9 @@ def day(value: date, *, weekday: bool = True) -> str:
 
 
 def days(first: date, last: date) -> str:
-    """`2–8 March 2026`, with as much of the first day's month and year as differs."""
+    """`2–8 March 2026`, or `Sun 8 March 2026`, with as much of the first day's month and year as differs."""
+    if first == last:
+        return f"{day(last)} {last.year}"
     if first.year != last.year:
         return f"{day(first, weekday=False)} {first.year} – {day(last, weekday=False)} {last.year}"
     if first.month != last.month:

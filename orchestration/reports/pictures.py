@@ -17,7 +17,7 @@ from orchestration.reports.figures import Form
 from orchestration.reports.render import Wanted, render, typeset
 
 SCREENS = {"desk": (760, "light"), "dark": (760, "dark"), "phone": (360, "light")}
-SMALL = (420, 600)  # of one half of a small picture
+SMALL = (420, 590)  # of one half of a small picture
 
 
 def pages(name: str) -> tuple[list[bytes], bytes]:

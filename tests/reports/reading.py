@@ -98,5 +98,11 @@ def agrees(shown: str, value: object) -> bool:
         return str(value.year) in shown
     if isinstance(value, list):
         return all(str(one) in shown for one in value)
-    words = re.sub(r"[_\s]+|_ms$|seconds$", "", str(value).removesuffix("_ms")).replace("seconds", "time").casefold()
-    return words in squeezed(shown).casefold() or squeezed(str(value)) in squeezed(shown)
+    text = printable(str(value))
+    words = re.sub(r"[_\s]+", "", text.removesuffix("_ms").replace("seconds", "time")).casefold()
+    return words in squeezed(shown).casefold() or squeezed(text) in squeezed(shown)
+
+
+def printable(text: str) -> str:
+    """Text without what no report shows: characters that move a terminal's cursor, turn the line round or break it."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
