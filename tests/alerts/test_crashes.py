@@ -59,7 +59,7 @@ def run(environment: dict[str, str], hour: int, fatal_step: int | None) -> bool:
     """Whether it was killed."""
     process = _processes.Process(target=round_trip, args=(environment, at(hour).timestamp(), fatal_step))
     process.start()
-    process.join(60)
+    process.join(300)
     assert process.exitcode in (0, -signal.SIGKILL)
     return process.exitcode != 0
 
