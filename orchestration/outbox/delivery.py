@@ -32,7 +32,7 @@ from orchestration.warehouse import database
 
 ATTEMPTS = 16  # with these delays, a message is given up after a day and a half
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=30), timedelta(hours=6)
-TURN_SECONDS = 0.5  # how long a channel waits for another one that is sending: a slow receiver delays no other
+TURN_SECONDS = 2.0  # how long a channel waits for another one that is sending: a slow receiver delays no other
 MAIL = "mail"
 
 

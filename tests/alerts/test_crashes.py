@@ -29,8 +29,7 @@ def round_trip(environment: dict[str, str], now: float, fatal_step: int | None) 
     from orchestration import settings
     from orchestration.alerts.evaluation import evaluate
     from orchestration.alerts.lineage import Lineage
-    from orchestration.outbox import http
-    from orchestration.outbox.delivery import deliver
+    from orchestration.outbox import delivery, http
     from orchestration.warehouse import database
 
     os.environ.update(environment)
@@ -52,14 +51,15 @@ def round_trip(environment: dict[str, str], now: float, fatal_step: int | None) 
         setattr(owner, name, deadly(getattr(owner, name)))
     with database.connect(rows=True) as connection:
         evaluate(connection, settings.alerts(), datetime.fromtimestamp(now, UTC), Lineage())
-    deliver()
+    delivery.TURN_SECONDS = 60  # however slow this machine is: the receivers are not
+    delivery.deliver()
 
 
 def run(environment: dict[str, str], hour: int, fatal_step: int | None) -> bool:
     """Whether it was killed."""
     process = _processes.Process(target=round_trip, args=(environment, at(hour).timestamp(), fatal_step))
     process.start()
-    process.join(60)
+    process.join(300)
     assert process.exitcode in (0, -signal.SIGKILL)
     return process.exitcode != 0
 
