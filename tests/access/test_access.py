@@ -142,7 +142,7 @@ BY_PERSON = "select {what} from api.{relation} where user_id = '{user}'"
 
 def test_no_way_leads_round_the_list(ana, guarded):
     """COPY, functions, error texts, statistics and plans: what is told of a hidden person is what is told of nobody."""
-    for relation in ("learners", "user_daily", "customers", "churn_scores"):
+    for relation in ("learners", "user_daily", "customers", "learner_measures"):
         with ana.cursor() as cursor, cursor.copy(f"copy (select * from api.{relation}) to stdout") as copy:
             assert HIDDEN.encode() not in b"".join(bytes(block) for block in copy)
         plans = {}
@@ -158,7 +158,11 @@ def test_no_way_leads_round_the_list(ana, guarded):
         with pytest.raises(psycopg.errors.DataError) as raised:
             ana.execute(f"select count(*) from api.{relation} where user_id::integer = 1")
         assert "u02" in str(raised.value)
-    assert ana.execute("select count(*) from pg_stats where schemaname <> 'pg_catalog'").fetchone() == (0,)
+    assert {name for (name,) in ana.execute("select schemaname from pg_stats")} <= {
+        "pg_catalog",
+        "information_schema",
+        "ops",
+    }
     for forbidden in (
         "select * from views.learners", "select * from marts.learners", "select * from raw.events",
         "select * from analysis.learners", "select * from ops.pseudonyms", "select * from ops.access_list",
