@@ -160,10 +160,10 @@ def _als(matrix: sparse.csr_array, regularisation: float) -> np.ndarray:
     from implicit.cpu.als import AlternatingLeastSquares
     from threadpoolctl import threadpool_limits
 
-    model = AlternatingLeastSquares(
-        factors=FACTORS, regularization=regularisation / 1000, iterations=ROUNDS, random_state=SEED
-    )
     with threadpool_limits(1, "blas"):  # its own threads would wait for those of BLAS
+        model = AlternatingLeastSquares(
+            factors=FACTORS, regularization=regularisation / 1000, iterations=ROUNDS, random_state=SEED
+        )
         model.fit(sparse.csr_matrix(matrix), show_progress=False)
     return np.asarray(model.item_factors)
 
