@@ -99,26 +99,31 @@ def _valid(given: list[str]) -> list[str]:
 
 
 def make(name: str, report: settings.Report, recipients: list[Recipient], period: Period | None) -> list[Made]:
-    """Make and keep the report of a period for its readers: once for all who see the same in the same form."""
-    shape = template.read(report.template)
-    plain = definitions.asked(shape, report.template, report, period)
-    seen: dict[Asked, Snapshot] = {}
-    rendered: dict[tuple, Rendered] = {}
-    made: dict[tuple, Made] = {}
+    """Make and keep the report of a period for its readers: once for all who see the same with the same marks.
+
+    Each kind of file is made if one of them wants it; which of them goes to whom is the message's business.
+    """
+    plain = definitions.asked(template.read(report.template), report.template, report, period)
+    seen: dict[Asked, tuple[str, Snapshot]] = {}
+    groups: dict[tuple[str, str, str | None], list[Recipient]] = {}
     for reader, asked in zip(recipients, _asked(name, plain, recipients), strict=True):
         if asked not in seen:
-            seen[asked] = snapshot.take(asked)
-        form = Wanted(name, report.template, reader.locale, tuple(sorted(reader.formats)), report.only_final)
-        same = (_digest(seen[asked]), form)
-        if same not in rendered:
-            rendered[same] = render(form, seen[asked])
-        key = (reader.login, *same)
-        if key not in made:
-            own = rendered[same]
-            own = replace(own, manifest=own.manifest | {"login": reader.login})
-            made[key] = Made(own, seen[asked], [], store(own, seen[asked], _folder(made, own, reader)))
-        made[key].recipients.append(reader)
-    return list(made.values())
+            taken = snapshot.take(asked)
+            seen[asked] = _digest(taken), taken
+        groups.setdefault((seen[asked][0], reader.locale, reader.login), []).append(reader)
+    rendered: dict[tuple[str, str], Rendered] = {}
+    made: list[Made] = []
+    for (digest, locale, login), readers in groups.items():
+        (shown,) = [one for known, one in seen.values() if known == digest and one.login == login][:1]
+        if (digest, locale) not in rendered:
+            alike = [one for key, members in groups.items() if key[:2] == (digest, locale) for one in members]
+            formats = {kind for one in alike for kind in one.formats}
+            wanted = Wanted(name, report.template, locale, tuple(sorted(formats)), report.only_final)
+            rendered[digest, locale] = render(wanted, shown)
+        own = rendered[digest, locale]
+        own = replace(own, manifest=own.manifest | {"login": login})
+        made.append(Made(own, shown, readers, store(own, shown, _folder(made, own, readers[0], digest))))
+    return made
 
 
 def _asked(name: str, plain: Asked, recipients: list[Recipient]) -> list[Asked]:
@@ -157,13 +162,11 @@ def _digest(seen: Snapshot) -> str:
     ).hexdigest()
 
 
-def _folder(made: dict, rendered: Rendered, reader: Recipient) -> Path:
+def _folder(made: list[Made], rendered: Rendered, reader: Recipient, digest: str) -> Path:
     """Where a report is kept: that of the first readers in its period's folder, any other form in one within."""
     base = settings.settings().directory("reports") / rendered.name / rendered.period.name
-    parts = [reader.login, reader.locale if reader.locale != "en" else None]
-    own = base.joinpath(*filter(None, parts))
-    taken = {one.paths["manifest.json"].parent for one in made.values()}
-    return own if own not in taken else own / "-".join(sorted(reader.formats) or ["mail"])
+    own = base.joinpath(*filter(None, [reader.login, reader.locale if reader.locale != "en" else None]))
+    return own / digest[:12] if own in {one.paths["manifest.json"].parent for one in made} else own
 
 
 def store(rendered: Rendered, seen: Snapshot, folder: Path) -> dict[str, Path]:
@@ -214,7 +217,7 @@ def enqueue(connection: psycopg.Connection, made: Made, *, by_hand: bool = False
         for reader in made.recipients
         if outbox.enqueue(
             connection,
-            message(made.rendered, reader.address),
+            message(made.rendered, reader),
             topic=_topic(made.rendered.name),
             key=_key(made.rendered, by_hand),
             manifest=made.rendered.manifest,
@@ -268,9 +271,9 @@ def _mail(subject: str, recipient: str) -> EmailMessage:
     return mail
 
 
-def message(rendered: Rendered, recipient: str) -> EmailMessage:
+def message(rendered: Rendered, reader: Recipient) -> EmailMessage:
     """The mail: text, or HTML with its pictures inside the message, and what its reader wants attached."""
-    mail = _mail(rendered.subject, recipient)
+    mail = _mail(rendered.subject, reader.address)
     mail.set_content(rendered.text)
     mail.add_alternative(rendered.html, subtype="html")
     html = mail.get_payload()[1]
@@ -278,10 +281,11 @@ def message(rendered: Rendered, recipient: str) -> EmailMessage:
         html.add_related(
             png, "image", "png", cid=f"<{cid}>", disposition="inline", filename=f"{cid.partition('@')[0]}.png"
         )
-    for file in rendered.attached:
+    for file, body in rendered.files.items():
         stem, _, kind = file.rpartition(".")
-        own = [rendered.name, rendered.period.name] + ([stem] if stem != "report" else [])
-        mail.add_attachment(rendered.files[file], *TYPES[kind].split("/"), filename=f"{'-'.join(own)}.{kind}")
+        if kind in reader.formats:
+            parts = [rendered.name, rendered.period.name] + ([stem] if stem != "report" else [])
+            mail.add_attachment(body, *TYPES[kind].split("/"), filename=f"{'-'.join(parts)}.{kind}")
     return mail
 
 

@@ -5,7 +5,7 @@ import platform
 import re
 from base64 import b64encode
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from functools import cache, partial
 from hashlib import sha256
@@ -40,7 +40,6 @@ class Rendered:
     files: dict[str, bytes]  # report.txt, report.html (its pictures inside), report.pdf, report.xlsx, TABLE.csv
     held: list[str]  # why the report itself is not there; empty when it is
     manifest: dict
-    attached: list[str] = field(default_factory=list)  # which of the files go with the mail
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,6 @@ def _report(wanted: Wanted, seen: Snapshot, form: Form, document: Document) -> R
         files=kept | attached,
         held=[],
         manifest=_manifest(wanted, seen, kept | attached) | _said(document, seen),
-        attached=list(attached),
     )
 
 

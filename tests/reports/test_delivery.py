@@ -90,7 +90,7 @@ def test_recipients_outside_the_list_and_headers_with_line_breaks_are_refused(pu
     for name, value in (("subject", "a\nBcc: eve@evil.example"), ("subject", "a\rb")):
         spoofed = delivery.replace(made[0].rendered, **{name: value})
         with pytest.raises((TidemarkError, ValueError)):
-            delivery.message(spoofed, "a@example.com")
+            delivery.message(spoofed, settings.Recipient(address="a@example.com"))
     assert queued(published) == []
 
 
