@@ -4,6 +4,7 @@ EASE (Steck 2019) up to MOST_ITEMS items, `implicit`'s alternating least squares
 in, and stands alone for those of whom nothing is known.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -175,6 +176,7 @@ def recommend(
     excluded: pd.DataFrame,
     items: pd.DataFrame,
     count: int = COUNT,
+    is_reasoned: bool = True,
 ) -> pd.DataFrame:
     """The `count` best items for each subject: COLUMNS, in order of the subjects and places (1 first).
 
@@ -182,7 +184,8 @@ def recommend(
     what they must not be offered (subject_id, item_id), such as what they have seen; `items` what is to be had, with
     its category (item_id, category): what is not in it is not offered. No category gets more than half of the places
     as long as others are left. `because` is the item of the history that speaks most for the offer; none where only
-    its popularity does. The last places are for what less than half as many people know as usual.
+    its popularity does, or where nobody asks (`is_reasoned`: it takes longer than the choice). The last places are for
+    what less than half as many people know as usual.
     """
     place_of = {item: place for place, item in enumerate(model.items)}
     category = np.full(len(model.items), "", dtype=object)
@@ -204,7 +207,8 @@ def recommend(
             allowed[barred.indices[barred.indptr[row] : barred.indptr[row + 1]]] = False
             own = similar[offset] / reach
             chosen = _choose(scores[offset], own, is_rare, allowed, category, count, len(seen) > 0)
-            reasons = _because(model, [place for place, _ in chosen], seen, weight)
+            places = [place for place, _ in chosen]
+            reasons = _because(model, places, seen, weight) if is_reasoned else [None] * len(places)
             for number, ((place, source), because) in enumerate(zip(chosen, reasons, strict=True), start=1):
                 told: Source = source if because is not None else "popular"
                 rows.append((subject, number, str(model.items[place]), float(scores[offset, place]), told, because))
@@ -261,7 +265,7 @@ def _choose(
     found: list[tuple[int, Source]] = [(place, source) for place in chosen]
     if first < count:
         rare = _best(candidates[is_rare[candidates] & ~np.isin(candidates, chosen)], own, 20 * count)
-        taken = pd.Series(category[chosen]).value_counts().to_dict()
+        taken = Counter(category[chosen])
         found += [(place, "discovery") for place in _mixed(rare, category, count - first, taken, most)]
     if len(found) < count:
         left = ranked[~np.isin(ranked, [place for place, _ in found])]
@@ -382,7 +386,7 @@ def tune(interactions: pd.DataFrame, settings: Sequence[Setting], items: pd.Data
 def answer(model: Recommender, asked: Trial, items: pd.DataFrame) -> pd.DataFrame:
     """What is recommended to those of a trial."""
     seen = asked.histories[["subject_id", "item_id"]]
-    return recommend(model, list(asked.wanted), asked.histories, seen, items)
+    return recommend(model, list(asked.wanted), asked.histories, seen, items, is_reasoned=False)
 
 
 def evaluate(interactions: pd.DataFrame, at: pd.Timestamp, items: pd.DataFrame) -> dict[str, float]:
@@ -402,7 +406,7 @@ def evaluate(interactions: pd.DataFrame, at: pd.Timestamp, items: pd.DataFrame) 
     everybody = asked.past[~asked.past["user_id"].isin(asked.wanted)].rename(columns={"user_id": "subject_id"})
     own = answer(model, asked, items)
     others = sorted(set(everybody["subject_id"]))
-    rest = recommend(model, others, everybody, everybody, items)
+    rest = recommend(model, others, everybody, everybody, items, is_reasoned=False)
     shown = set(own["item_id"]) | set(rest["item_id"])
     known = set(model.items[model.people >= LEAST_PEOPLE].tolist())
     return {
@@ -432,9 +436,10 @@ def _plain(model: Recommender, asked: Trial) -> pd.DataFrame:
     """By similarity alone: no popularity, no discoveries, no mixture of categories; every interaction counts one."""
     row_of = {subject: row for row, subject in enumerate(asked.wanted)}
     place_of = {item: place for place, item in enumerate(model.items)}
-    _, scores = _scores(model, _matrix(asked.histories.assign(weight=1.0), row_of, place_of))
+    had = _matrix(asked.histories.assign(weight=1.0), row_of, place_of)
+    _, scores = _scores(model, had)
     rows = []
     for subject, row in row_of.items():
-        own = pd.Series(scores[row], model.items)
-        rows.append(_top(replace(asked, wanted={subject: asked.wanted[subject]}), own))
-    return pd.concat(rows, ignore_index=True)
+        left = np.setdiff1d(np.arange(len(model.items)), had.indices[had.indptr[row] : had.indptr[row + 1]])
+        rows += [(subject, str(model.items[place])) for place in _best(left, scores[row], COUNT)]
+    return pd.DataFrame(rows, columns=["subject_id", "item_id"])
