@@ -44,7 +44,7 @@ def export(
     """
     target = place(wanted.to, wanted.storage)
     _webhook(name, wanted)
-    with database.connect() as connection, _one_at_a_time(connection, name):
+    with database.connect("report") as connection, _one_at_a_time(connection, name):
         last = _last(connection, name, wanted) if wanted.incremental and since is None else None
         with _spooled(target, name) as file:
             manifest = _write(name, wanted, actor, since, last, file, progress)

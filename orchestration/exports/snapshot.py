@@ -7,8 +7,7 @@ from datetime import datetime
 
 import psycopg
 
-from orchestration.errors import TidemarkError
-from orchestration.warehouse import database
+from orchestration.warehouse import access, database
 
 # What a table is stored in: itself, or what it reads, down to the first tables that have a tide mark.
 _STORED = """
@@ -58,26 +57,20 @@ class Stored:
 @contextmanager
 def reading(login: str | None) -> Iterator[tuple[psycopg.Connection, psycopg.Connection]]:
     """The reader's connection and the owner's, in one read-only snapshot; both end with the block."""
-    with database.connect() as owner:
+    if login:
+        access.admit(login)  # before the snapshot, which would not see what it changes
+    with database.connect("report") as owner:
         owner.execute("set transaction isolation level repeatable read")
         snapshot = owner.execute("select pg_export_snapshot()").fetchone()[0]
-        with _reader(login) as reader:
+        with database.connect(login or "report") as reader:
+            reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            reader.read_only = True
             reader.execute(f"set transaction snapshot '{snapshot}'")
             reader.execute("set local timezone = 'UTC'")
             reader.execute("set local datestyle = 'ISO'")
             reader.execute("set local intervalstyle = 'iso_8601'")
             yield reader, owner
         owner.rollback()
-
-
-@contextmanager
-def _reader(login: str | None) -> Iterator[psycopg.Connection]:
-    if login:
-        raise TidemarkError(f"There is no login {login!r} with rights of its own: leave it out.")
-    with database.connect() as connection:
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        connection.read_only = True
-        yield connection
 
 
 def stored(connection: psycopg.Connection, table: str) -> list[Stored]:

@@ -15,7 +15,7 @@ from orchestration.warehouse import database
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def retraining_due(context: dg.SensorEvaluationContext):
-    with database.connect() as connection:
+    with database.connect("ml") as connection:
         found = retraining.due(connection)
     if not found:
         return dg.SkipReason("No input drifted, and intervals hold.")

@@ -16,7 +16,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from orchestration.errors import TidemarkError
-from orchestration.warehouse import database
+from orchestration.warehouse import access, database
 
 SHARED = Path(__file__).parent / "queries"
 OF_THE_PIPELINE = ("tenant", "marks", "held", "above")  # facts about the figures, not figures of anybody
@@ -159,6 +159,8 @@ def take(asked: Asked) -> Snapshot:
     period, `%(metrics)s`, `%(lead)s`, and the report's parameters. Raises TidemarkError when nothing is published, and
     when the reader may not read what the report needs.
     """
+    if asked.login:
+        access.admit(asked.login)  # before the snapshot, which would not see what it changes
     with database.connect("report", autocommit=True) as connection, connection.transaction():
         cursor = connection.cursor(row_factory=dict_row)
         cursor.execute("set transaction isolation level repeatable read, read only")

@@ -26,6 +26,15 @@ def reader(login: str) -> Iterator[psycopg.Connection]:
     The session is that login from its beginning, and the same rows are seen as when the reader logs in. Raises
     TidemarkError when the login is not there, or its time is over.
     """
+    admit(login)
+    with database.connect(login) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        yield connection
+
+
+def admit(login: str) -> None:
+    """Apply `config/access.yml`; raise TidemarkError when a login is not in it, or its time is over."""
     with database.connect() as connection:
         apply(connection)
         if not connection.execute(
@@ -34,10 +43,6 @@ def reader(login: str) -> Iterator[psycopg.Connection]:
             raise TidemarkError(
                 f"{login!r} reads nothing now: give it an entry in {_place()}, with a scope and a day not yet past."
             )
-    with database.connect(login) as connection:
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        connection.read_only = True
-        yield connection
 
 
 def login_of(address: str) -> str | None:

@@ -244,7 +244,7 @@ begin
     grant usage on schema staging, intermediate, marts, views, api to pipeline, warehouse;
     grant usage on schema api to reader, analyst, auditor;
     grant usage on schema analysis to analyst, pipeline;
-    grant usage on schema ops to auditor, reidentifier;
+    grant usage on schema ops to reader, analyst, auditor, reidentifier;
     grant usage on all sequences in schema raw, ops, ml to pipeline, loader;
     grant pipeline to warehouse;
 
