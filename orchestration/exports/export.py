@@ -45,7 +45,7 @@ def export(
     target = place(wanted.to, wanted.storage)
     _webhook(name, wanted)
     with database.connect("report") as connection, _one_at_a_time(connection, name):
-        last = _last(connection, name, wanted) if wanted.incremental and since is None else None
+        last = _last(name, wanted) if wanted.incremental and since is None else None
         with _spooled(target, name) as file:
             manifest = _write(name, wanted, actor, since, last, file, progress)
             if manifest is None:
@@ -185,15 +185,15 @@ def _selected(wanted: Export) -> dict:
     return {"table": wanted.table, "where": sorted(wanted.where), "to": wanted.to, "login": wanted.login}
 
 
-def _last(connection: psycopg.Connection, name: str, wanted: Export) -> dict | None:
+def _last(name: str, wanted: Export) -> dict | None:
     """What the last export of this name took, that of the same rows to the same place."""
-    row = connection.execute(
-        """select detail from ops.audit
-           where action = 'export delivered' and detail ->> 'name' = %s
-           order by audit_id desc limit 1""",
-        [name],
-    ).fetchone()
-    connection.commit()
+    with database.connect("auditor") as connection:
+        row = connection.execute(
+            """select detail from ops.audit
+               where action = 'export delivered' and detail ->> 'name' = %s
+               order by audit_id desc limit 1""",
+            [name],
+        ).fetchone()
     return row[0] if row and row[0]["selected"] == _selected(wanted) and row[0]["load_id"] is not None else None
 
 

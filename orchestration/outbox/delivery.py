@@ -122,7 +122,7 @@ def reach(name: str) -> str:
     """
     config = alerts().channels[name]
     _opened(config).close()
-    with database.connect(rows=True) as connection:
+    with database.connect("report", rows=True) as connection:
         if reason := _closed(connection, name, config):
             raise TidemarkError(f"The channel {name} is stopped ({reason}): change its entry in config/alerts.yml.")
     if isinstance(config, AppriseChannel):
