@@ -10,7 +10,7 @@ import pandas as pd
 from ml.anomaly.series import Calendar, Verdict
 from ml.anomaly.tails import Tail, fit
 
-THRESHOLD = 3.0  # surprise: once in a thousand steps, if the tail is as it is taken to be
+THRESHOLD = 2.7  # surprise: once in five hundred steps, if the tail is as it is taken to be
 TAIL = Tail(share=0.9, prior=40, usual=0.3, most=1.0)
 NORMAL = 1.645  # the 90th percentile of |a normal deviation|, in its standard deviations
 WEEKS, LEAST_WEEKS = 6, 3  # same hour of the week: how many are looked at, how many are enough
