@@ -77,12 +77,14 @@ def test_products_are_learned_and_recommended_to_buyers_and_sellers(connection):
     assert sellers[0][3].startswith("a") and "Because its buyers ordered a" in sellers[0][6]
 
     before = rows
+    connection.commit()  # a snapshot begins outside of a transaction
     predict.predict_recommendations(connection)  # the same again
     again = connection.execute(
         """select kind, subject_id, user_id, item_id, source, because, reason, model_id, place
            from ml.recommendations order by kind, subject_id, place"""
     ).fetchall()
     assert again == before
+    connection.commit()
     assert (
         recommendations.train(connection, known, mark).model_id == model.model_id
     )  # what is known is not learned anew
