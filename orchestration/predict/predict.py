@@ -205,6 +205,8 @@ def _behaviour(connection: psycopg.Connection, kind: str, mark: int) -> _Predict
 
     name, as_of = f"unusual_{kind}s", behaviour.newest_hour_end(connection)
     known = behaviour.read(connection, kind)
+    if as_of is None:
+        return _Prediction(Predicted(name, reason="There is no complete hour yet."), "", (), [])
     if len(known) < judging.LEAST:
         reason = f"There are {len(known)} {kind}s: what is usual can be told from {judging.LEAST} on."
         return _Prediction(Predicted(name, reason=reason), "", (), [])

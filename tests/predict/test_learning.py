@@ -243,7 +243,7 @@ def test_too_little_data_is_said_and_nothing_is_made_up(published):
         connection.commit()
         trained = train.train_all(connection)
         told = predict_all(connection)
-        assert len(trained) == 9 and all(model.model_id is None and model.reason.endswith(".") for model in trained)
+        assert len(trained) == 14 and all(model.model_id is None and model.reason.endswith(".") for model in trained)
         assert "20 complete days" in trained[0].reason
         assert all(one.rows == 0 and one.reason for one in told)
         for table in ("ml.models", *TABLES):

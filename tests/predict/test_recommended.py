@@ -53,7 +53,7 @@ def test_products_are_learned_and_recommended_to_buyers_and_sellers(connection):
     fill(connection, "marts.transactions", [("seller-1", f"u{person}", NEWEST) for person in range(0, 20, 2)])
     with inputs.snapshot(connection) as mark:
         known = recommendations.read(connection, "products")
-    model = recommendations.train(connection, known, mark)
+    model = recommendations.train(connection, known, mark, {})
     assert model.stage == "serving" and model.metrics["value"] > 1.25 * model.metrics["baseline"]
     told = {one.name: one for one in predict.predict_recommendations(connection)}
     assert told["products"].model_id == model.model_id and "content yet" in told["content"].reason
@@ -86,7 +86,7 @@ def test_products_are_learned_and_recommended_to_buyers_and_sellers(connection):
     assert again == before
     connection.commit()
     assert (
-        recommendations.train(connection, known, mark).model_id == model.model_id
+        recommendations.train(connection, known, mark, {}).model_id == model.model_id
     )  # what is known is not learned anew
 
 
@@ -166,7 +166,7 @@ def test_prices_are_recommended_within_what_was_tried(connection):
     with inputs.snapshot(connection) as mark:
         known = prices.read(connection)
     assert len(known) == len(days) - len(changes)
-    model = prices.train(connection, known, mark)
+    model = prices.train(connection, known, mark, {})
     assert registry.beats_baseline(model.metrics)
     [told] = predict.predict_prices(connection)
     assert told.rows == 12

@@ -22,7 +22,7 @@ def test_what_is_unusual_is_stored_with_its_reasons(published):
         trained = train.train_all(connection, {train.ANOMALIES, train.ROOM_SUCCESS})
         assert {model.stage for model in trained} == {"serving"}
         rooms = next(model for model in trained if model.name == train.ROOM_SUCCESS)
-        assert rooms.metrics["also"]["auc"] > 0.7 and rooms.metrics["also"]["ece"] < 0.25
+        assert rooms.metrics["also"]["auc"] > 0.6 and rooms.metrics["also"]["ece"] < 0.25
 
         predict.predict_anomalies(connection)
         is_anomaly, direction, effect, explanation = connection.execute(
