@@ -144,11 +144,10 @@ def aggregates(sums: Mapping[str, float]) -> "Aggregates":
     mean = {name: float(sums[name]) / count for name in columns}
 
     def moment(name: str, left: str, right: str) -> float:
-        return max(
-            (float(sums[name]) - count * mean[left] * mean[right]) / (count - 1), 0.0 if left == right else -1e300
-        )
+        return (float(sums[name]) - count * mean[left] * mean[right]) / (count - 1)
 
-    variance = {name: moment(f"{name}_square", name, name) for name in columns}
+    # what of two columns in step is left by rounding must not come out below zero
+    variance = {name: max(moment(f"{name}_square", name, name), 0.0) * (1 + 1e-9) for name in columns}
     pairs = {
         ("value", "value_before"): moment("value_value_before", "value", "value_before"),
         ("conversions", "value"): moment("conversions_value", "conversions", "value"),

@@ -36,6 +36,7 @@ def test_what_is_unusual_is_stored_with_its_reasons(published):
         assert first["share"] == pytest.approx(1, abs=0.3)
         query = "select count(*) from ml.anomalies where is_anomaly <> (explanation is not null)"
         assert connection.execute(query).fetchone() == (0,)
+        connection.commit()
 
         predict.predict_room_success(connection)
         rows = connection.execute("select probability, reasons, as_of from ml.room_scores").fetchall()
@@ -43,6 +44,7 @@ def test_what_is_unusual_is_stored_with_its_reasons(published):
         for probability, reasons, _ in rows:
             log_odds = sum(reason["contribution"] for reason in reasons)
             assert probability == pytest.approx(1 / (1 + np.exp(-log_odds)))
+        connection.commit()
 
         told = {one.name: one for one in predict.judge_behaviour(connection)}
         assert told["unusual_sellers"].reason == "There are 0 sellers: what is usual can be told from 50 on."
