@@ -160,7 +160,7 @@ def test_rows_files_and_records_go_and_the_others_stay(landed, warehouse):
         assert connection.execute("select count(*) from ml.churn_scores").fetchone() == (0,)
 
 
-def test_nothing_is_left_of_them_anywhere_and_nothing_comes_back(landed, refresh, warehouse, tmp_path):
+def test_nothing_is_left_of_them_anywhere_and_nothing_comes_back(postgres, landed, refresh, warehouse, tmp_path):
     """Erased; then their files come again, under other names and with other bytes; then a backup is restored."""
     original = tmp_path / f"again {CANARIES[0]}.jsonl"
     original.write_bytes(landed.read_bytes())
@@ -195,7 +195,10 @@ def test_nothing_is_left_of_them_anywhere_and_nothing_comes_back(landed, refresh
         assert connection.execute("select count(*) from marts.user_daily").fetchone() > (0,)
         differences_to_a_world_without_them(connection, refresh, tmp_path / "clean.jsonl")
 
-    subprocess.run([tools / "pg_restore", "--clean", "--if-exists", "-d", warehouse, dump], check=True)
+    with psycopg.connect(postgres, autocommit=True) as server:
+        server.execute(f"drop database {database.WAREHOUSE} with (force)")
+        server.execute(f"create database {database.WAREHOUSE}")
+    subprocess.run([tools / "pg_restore", "-d", warehouse, dump], check=True)
     assert is_anywhere(warehouse) != []
     done = erasure.replay(refresh if IS_NIGHTLY else lambda: True)
     assert done.remaining == {}
