@@ -75,6 +75,12 @@ def _copy(postgres: str, template: str) -> str:
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"drop database if exists {database.WAREHOUSE} with (force)")
         connection.execute(f"create database {database.WAREHOUSE} template {template}")
+        for grant in (  # of which a copy has those that PostgreSQL gives
+            "revoke all on database {} from public",
+            "grant connect, temporary on database {} to pipeline, loader, warehouse",
+            "grant connect on database {} to reader, analyst, auditor, reidentifier",
+        ):
+            connection.execute(grant.format(database.WAREHOUSE))
     return database._database(postgres, database.WAREHOUSE)
 
 

@@ -125,7 +125,7 @@ def build(layers: str, high_mark: int) -> list:
     with database.connect("transformer") as connection:
         for layer in names:
             _remember_built(connection, layer, files)
-    return results
+    return [one for one in results if one.node.resource_type == "model"]
 
 
 def checksum() -> str:

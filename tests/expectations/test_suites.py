@@ -167,6 +167,14 @@ GOOD = {
         {"user_id": f"u{n}", "as_of": NOON, "probability": n, "reasons": '[{"feature": "recency"}]', "model_id": "m"}
         for n in range(2)
     ],
+    "ml.room_scores": [
+        {"room_id": f"r{n}", "as_of": NOON, "probability": n, "reasons": '[{"feature": "votes"}]', "model_id": "m"}
+        for n in range(2)
+    ],
+    "ml.unusual_behaviour": [
+        {"kind": "user", "entity_id": f"u{n}", "as_of": NOON, "score": 0.5, "is_anomaly": False, "reasons": "[]"}
+        for n in range(50)
+    ],
     "ml.recommendations": [
         {
             "kind": "content",
@@ -498,6 +506,9 @@ PLANTED = [
         "failed",
         "2 rows share 1 values of (user_id, as_of, model_id), which must be unique",
     ),
+    ("ml.room_scores", {"probability": 1.2}, "failed", "1 of 2 values of probability lie outside 0..1, such as 1.2"),
+    ("ml.room_scores", {"reasons": "[]"}, "failed", "1 scores come without a reason"),
+    ("ml.unusual_behaviour", {"score": -1}, "failed", "1 of 50 values of score lie outside 0..1, such as -1"),
     (
         "ml.recommendations",
         {"item_id": "c1"},

@@ -51,7 +51,7 @@ def test_every_table_that_dbt_stages_or_publishes_has_a_suite():
     models = ROOT / "dbt_project" / "models"
     stems = {path.stem for path in models.glob("staging/*.sql")}
     staged = {f"staging.{stem}" for stem in stems if not stem.endswith("_checked") and stem != "stg_held"}
-    long_series = {f"marts.{path.stem}" for path in models.glob("marts/metrics/*.sql")}
+    long_series = {f"marts.{path.stem}" for path in models.glob("marts/metrics/*.sql")} - {"marts.metric_people"}
     assert staged and long_series
     assert staged | long_series | {"raw.events", "marts.user_daily"} <= suites().keys()
 
@@ -61,7 +61,8 @@ def test_every_table_of_predictions_has_a_suite(connection):
         name
         for (name,) in connection.execute("select table_name from information_schema.tables where table_schema = 'ml'")
     }
-    assert {f"ml.{name}" for name in tables - {"models"}} == {table for table in suites() if table.startswith("ml.")}
+    of_models = {"models", "model_stages", "drift", "forecast_scores"}  # what is known of models predicts nothing
+    assert {f"ml.{name}" for name in tables - of_models} == {table for table in suites() if table.startswith("ml.")}
 
 
 def test_declaring_does_not_import_great_expectations():

@@ -75,7 +75,7 @@ def test_a_refresh_launched_by_clicking_succeeds_and_ctrl_c_ends_everything(up, 
         browser.close()
 
     runs = ask(address, '{runsOrError(filter: {pipelineName: "refresh"}) {... on Runs {results {status}}}}')
-    assert [run["status"] for run in runs["runsOrError"]["results"]] == ["SUCCESS"]
+    assert "SUCCESS" in [run["status"] for run in runs["runsOrError"]["results"]]  # at the hour, there is another
     instigators = ask(
         address,
         '{repositoryOrError(repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "tidemark"})'

@@ -194,7 +194,7 @@ def test_a_session_is_computed_again_only_when_it_reaches_a_touched_hour(dbt, co
 
 def test_weeks_count_for_retention_when_they_are_over(dbt, connection):
     """u comes in the week of 2 March and in the next, v in the first only; the third week is not over."""
-    comes = [("u", 2), ("v", 3), ("u", 10), ("u", 17), ("v", 17)]
+    comes = [("u", 2), ("v", 3), ("u", 10), ("w", 16), ("u", 17), ("v", 17)]
     events = [event(n, datetime(2026, 3, day, 12, tzinfo=UTC), user) for n, (user, day) in enumerate(comes)]
     refresh(dbt, load(connection, events))
     rows = connection.execute(
