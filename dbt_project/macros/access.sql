@@ -57,7 +57,6 @@
         'forecasts': {'metric': "split_part(series_id, '|', 1)"},
         'active_users': {'systems': 'engagement', 'enough': counts.active_users},
         'retention': {'systems': 'engagement', 'enough': counts.retention},
-        'retention_weekly': {'systems': 'engagement', 'enough': counts.retention},
         'funnels': {'systems': 'engagement', 'enough': ['users', 'entries']},
         'experiments': {'systems': 'engagement', 'enough': ['users', 'mixed_users', 'converted_users', 'users - converted_users']},
         'journeys': {'systems': 'engagement', 'enough': ['users']},
