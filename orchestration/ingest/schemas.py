@@ -120,9 +120,13 @@ class Judge:
                 continue
             self._sampled[event_type] += 1
             for path, value in texts_in(_decode(text), (event_type,)):
-                if any(self.personal.handling(path[:end]) for end in range(2, len(path) + 1)):
+                if path in self._handled:
                     continue
-                suspect = self.suspects.setdefault(path, Suspect())
+                suspect = self.suspects.get(path)
+                if suspect is None:
+                    if self._is_declared(path):
+                        continue
+                    suspect = self.suspects[path] = Suspect()
                 suspect.sampled += 1
                 if kind := kind_of(value):
                     suspect.hits[kind] += 1
@@ -133,6 +137,9 @@ class Judge:
                 self.personal.add(path, self.undeclared)
                 self._handled.add(path)
                 self._shapes.clear()
+
+    def _is_declared(self, path: tuple[str, ...]) -> bool:
+        return any(self.personal.handling(path[:end]) for end in range(2, len(path) + 1))
 
     def _shape(self, event_type: str, properties: dict[str, Any]) -> _Shape:
         """The shape of properties that are not known by the names and types at their top alone."""

@@ -22,6 +22,7 @@ _TELEPHONE = re.compile(r"\+[\d\s()/.-]{7,25}")
 _CARD = re.compile(r"[3-6]\d{3}([ -]?\d{4}){2,3}([ -]?\d{1,3})?")
 _IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}")
 _NAME = re.compile(r"[^\W\d_]+([ '-][^\W\d_]+){0,3}")
+_PLAIN = re.compile(r"[a-z][a-z_-]*[0-9]{0,5}")  # as most values of a vocabulary are: none of the kinds looks like it
 
 
 def _is_telephone(text: str) -> bool:
@@ -36,8 +37,10 @@ def _is_telephone(text: str) -> bool:
 
 
 def _is_ip(text: str) -> bool:
+    if text.count(".") != 3 and text.count(":") < 2:
+        return False
     try:
-        return text.count(".") == 3 or text.count(":") >= 2 if ip_address(text) else False
+        return bool(ip_address(text))
     except ValueError:
         return False
 
@@ -80,6 +83,8 @@ KINDS: dict[str, Callable[[str], bool]] = {
 
 def kind_of(text: str) -> str | None:
     """What personal value a text looks like; None for none. A mail address counts anywhere in it."""
+    if _PLAIN.fullmatch(text):
+        return None
     stripped = text.strip()
     return next((kind for kind, looks_like in KINDS.items() if looks_like(stripped)), None) if stripped else None
 
