@@ -163,7 +163,8 @@
         'week': "week in (select start_date from ops.touched_periods where grain = 'week')",
         'quarter': "quarter in (select quarter from ops.touched_quarters)",
         'period': '(grain, start_date) in (select grain, start_date from ops.touched_periods)',
-        'entity': config.get('entity') ~ ' in ' ~ touched_entities(config.get('entity'), config.get('of')) if grain == 'entity',
+        'entity': config.get('entity') ~ ' in ' ~ narrowed(touched_entities(config.get('entity'), config.get('of')), anew)
+                  if grain == 'entity',
     }[grain] -%}
     {%- set affected = '(' ~ config.get('affected', touched) ~ ')' -%}
     {{ return('(' ~ affected ~ ' or ' ~ not_frozen() ~ ')' if anew else affected) }}
@@ -199,7 +200,7 @@
     {%- set come = 'not exists (select from ' ~ target ~ ' as known where ' ~ same ~ ')' -%}
     {%- set ripples = config.get('ripples') and not anew -%}
     create temporary table fresh on commit drop as
-    select {{ list }} from ({{ sql }}) as model;
+    select {{ list }} from ({{ narrowed(sql, anew) }}) as model;
     {%- if config.get('affected') %} {# of rows found so, the planner expects one #}
     create unique index on fresh ({{ key | join(', ') }});
     analyze fresh;
@@ -273,9 +274,17 @@
         select name as {{ entity }}
         from {{ source('ops', 'touched_entities') }}
         where entity = '{{ entity }}' and model in ('{{ models | join("', '") }}')
+        /* or all of them */
         {%- for name in models %}
         union
         select {{ entity }}::text from {{ ref(name) }} where ops.build_setting('after') = 0
         {%- endfor %}
+        /* end */
     )
+{%- endmacro %}
+
+
+{# SQL without the entities that only a build of everything computes: the planner would expect to meet all of them. #}
+{% macro narrowed(sql, anew) -%}
+    {{ return(sql if anew else modules.re.sub('(?s)/[*] or all of them [*]/.*?/[*] end [*]/', '', sql)) }}
 {%- endmacro %}
