@@ -125,7 +125,11 @@
         {%- endfor %}
     ) as metrics (metric, numerator, denominator)
     join {{ measures }} as numerators on numerators.measure = metrics.numerator
-    left join (select measure as denominator, value, segment, {{ buckets }} from {{ measures }}) as denominators
+    left join (
+        select measure as denominator, value, segment, {{ buckets }}
+        from {{ measures }}
+        where measure in ('{{ catalogue() | selectattr("adds_up", "eq", "ratio") | map(attribute="measures.1") | unique | join("', '") }}')
+    ) as denominators
         using (denominator, segment, {{ buckets }})
 {%- endmacro %}
 

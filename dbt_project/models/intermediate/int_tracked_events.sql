@@ -17,11 +17,13 @@ select
     coalesce(sum(tracked.value), 0) as value
 from {{ in_touched_hours(ref('stg_events'), 'events') }}
 cross join lateral (
-    values
-        {%- for kind, name, step, condition, variant, value in tracked() %}
-        ('{{ kind }}', '{{ name }}', '{{ step }}', {{ condition }}, ({{ variant }})::text, ({{ value }})::numeric),
-        {%- endfor %}
-        (null, null, null, false, null, null)
-) as tracked (kind, name, step, is_met, variant, value)
-where tracked.is_met and events.user_id is not null
+    select null as kind, null as name, null as step, null as variant, null::numeric as value where false
+    {%- for kind, name, step, condition, variant, value in tracked() %}
+    union all
+    select '{{ kind }}', '{{ name }}', '{{ step }}', {{ variant }}, {{ value }} where {{ condition }}
+    {%- endfor %}
+) as tracked
+where events.user_id is not null
+  -- before each is asked for every step: most events are of other types
+  and events.event_type in ('{{ tracked_types() | join("', '") }}')
 group by 1, 2, 3, 4, 5, 6, 7
