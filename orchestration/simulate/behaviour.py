@@ -1,4 +1,4 @@
-"""What people did over time, counted from the events alone: cohorts that come back, and steps that follow each other."""
+"""What people did over time, counted from the events alone: who comes back, and which steps follow each other."""
 
 from datetime import timedelta
 
@@ -28,7 +28,7 @@ def cohorts(period: Period, tables: list[Table]) -> list[Cohort]:
     user = np.concatenate([table.user for table in active])
     week = (period.day_of(np.concatenate([table.time for table in active])) + before) // 7
     came = np.unique(np.column_stack([user, week]), axis=0)
-    people, first, person = np.unique(came[:, 0], return_index=True, return_inverse=True)
+    _, first, person = np.unique(came[:, 0], return_index=True, return_inverse=True)
     cohort = came[first, 1][person]
     counts = np.zeros((week.max() + 1, week.max() + 1), dtype=np.int64)
     np.add.at(counts, (cohort, came[:, 1]), 1)

@@ -9,7 +9,17 @@ import numpy as np
 
 from orchestration.errors import TidemarkError
 from orchestration.simulate import (
-    behaviour, engagement, experiments, learning, marketplace, rooms, sessions, shop, system, world, writer,
+    behaviour,
+    engagement,
+    experiments,
+    learning,
+    marketplace,
+    rooms,
+    sessions,
+    shop,
+    system,
+    world,
+    writer,
 )  # fmt: skip
 from orchestration.simulate.incidents import LEAST_DAYS, plan
 from orchestration.simulate.period import Period, moment

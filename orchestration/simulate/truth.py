@@ -61,7 +61,7 @@ class Cohort(BaseModel):
 
 
 class Variant(BaseModel):
-    """Whose first exposure was this variant; who of them saw another one, too; who ordered within a week, for how much."""
+    """Whose first exposure was this variant; who of them saw another one; who ordered within a week, for how much."""
 
     experiment: str
     variant: str

@@ -209,8 +209,11 @@ def test_cohorts_and_funnels_are_those_of_the_truth_and_no_others(pipeline, trut
         assert told[row["cohort_date"], row["periods_later"]] == row["users"]
         assert told[row["cohort_date"], 0] == row["cohort_users"]
 
-    reached = rows("select funnel, array_agg(entries order by step) as entries from "
-                   "(select funnel, step, count(*) as entries from marts.funnel_steps group by 1, 2) as steps group by 1")  # fmt: skip
+    reached = rows(
+        """select funnel, array_agg(entries order by step) as entries
+           from (select funnel, step, count(*) as entries from marts.funnel_steps group by 1, 2) as steps
+           group by 1"""
+    )
     assert {row["funnel"]: row["entries"] for row in reached} == truth.funnels
     assert all(entries[0] > entries[-1] > 100 for entries in truth.funnels.values())
 
