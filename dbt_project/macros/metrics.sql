@@ -92,7 +92,7 @@
 {% macro series_rows(agg, columns) -%}
     {%- for measure in all_measures() | selectattr('agg', 'eq', agg) | unique(attribute='series') -%}
         {%- set outer = loop -%}
-        {%- for dimension in [none] + measure.segments %}
+        {%- for dimension in ([] if agg == 'percentile' and measure.segments else [none]) + measure.segments %}
     {% if not (outer.first and loop.first) %}union all{% endif %}
     select '{{ measure.series }}' as measure, {{ segment(dimension) }} as segment, {{ columns | replace('@value', measure.expr) }}
     {%- if agg == 'percentile' %}

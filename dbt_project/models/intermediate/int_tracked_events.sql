@@ -15,7 +15,7 @@ select
     coalesce(tracked.variant, '') as variant,
     count(*) as events,
     coalesce(sum(tracked.value), 0) as value
-from {{ in_touched_hours(ref('stg_events'), 'events') }}
+from {{ in_touched_hours(of_types(ref('stg_events'), tracked_types()), 'events') }}
 cross join lateral (
     select null as kind, null as name, null as step, null as variant, null::numeric as value where false
     {%- for kind, name, step, condition, variant, value in tracked() %}
@@ -24,6 +24,4 @@ cross join lateral (
     {%- endfor %}
 ) as tracked
 where events.user_id is not null
-  -- before each is asked for every step: most events are of other types
-  and events.event_type in ('{{ tracked_types() | join("', '") }}')
 group by 1, 2, 3, 4, 5, 6, 7
