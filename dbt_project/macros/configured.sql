@@ -21,6 +21,16 @@
     {{ return(rows) }}
 {%- endmacro %}
 
+{# The types of events that `tracked` asks for. #}
+{% macro tracked_types() -%}
+    {%- set types = ['experiment_viewed'] -%}
+    {%- for funnel in var('funnels').values() -%} {%- do types.extend(funnel.steps | map(attribute='event_type')) -%} {%- endfor -%}
+    {%- for experiment in var('experiments').values() -%}
+        {%- do types.extend(experiment.goals.values() | map(attribute='event_type')) -%}
+    {%- endfor -%}
+    {{ return(types | unique | list) }}
+{%- endmacro %}
+
 {% macro is_step(step) -%}
     {%- set conditions = ["events.event_type = '" ~ step.event_type ~ "'"] -%}
     {%- for name, value in step.get('where', {}).items() -%}

@@ -10,9 +10,9 @@
 {%- endmacro %}
 
 {# The time zone in which somebody was; Segment's calls have it in their context or traits. A name that is no zone is
-   null. #}
+   null. Most events tell none, and are asked but once. #}
 {% macro zone_property() -%}
-    ops.known_zone(coalesce(
+    case when properties ?| array['timezone', 'context', 'traits'] then ops.known_zone(coalesce(
         properties ->> 'timezone', properties #>> '{context,timezone}', properties #>> '{traits,timezone}'
-    ))
+    )) end
 {%- endmacro %}

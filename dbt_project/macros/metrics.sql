@@ -92,7 +92,7 @@
 {% macro series_rows(agg, columns) -%}
     {%- for measure in all_measures() | selectattr('agg', 'eq', agg) | unique(attribute='series') -%}
         {%- set outer = loop -%}
-        {%- for dimension in [none] + measure.segments %}
+        {%- for dimension in ([] if agg == 'percentile' and measure.segments else [none]) + measure.segments %}
     {% if not (outer.first and loop.first) %}union all{% endif %}
     select '{{ measure.series }}' as measure, {{ segment(dimension) }} as segment, {{ columns | replace('@value', measure.expr) }}
     {%- if agg == 'percentile' %}
@@ -125,7 +125,11 @@
         {%- endfor %}
     ) as metrics (metric, numerator, denominator)
     join {{ measures }} as numerators on numerators.measure = metrics.numerator
-    left join (select measure as denominator, value, segment, {{ buckets }} from {{ measures }}) as denominators
+    left join (
+        select measure as denominator, value, segment, {{ buckets }}
+        from {{ measures }}
+        where measure in ('{{ catalogue() | selectattr("adds_up", "eq", "ratio") | map(attribute="measures.1") | unique | join("', '") }}')
+    ) as denominators
         using (denominator, segment, {{ buckets }})
 {%- endmacro %}
 

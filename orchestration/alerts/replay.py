@@ -140,6 +140,12 @@ def _tell(this: Round, own: str, is_live: bool) -> bool:
     if not (this.opened or is_live):
         return False
     telling.tell(this.connection, this.config, this.now, this.opened, only=own)
+    this.connection.execute(  # as if each was delivered at once
+        """update ops.outbox set status = 'sent'
+           from ops.incident_messages as told join ops.incidents using (incident_id)
+           where told.message_id = outbox.message_id and rule = %s and outbox.status = 'pending'""",
+        [own],
+    )
     query = "select exists (select from ops.incidents where rule = %s and not is_settled) as yes"
     return this.connection.execute(query, [own]).fetchone()["yes"]
 

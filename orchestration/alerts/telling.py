@@ -1,7 +1,8 @@
 """Who is told what of which incident, and what is held back: silences, quiet hours, snoozing, escalation, storms.
 
 Each evaluation compares what everybody was told with how things are, and queues the difference: a message that cannot
-be told now is told by a later one, if it is still true.
+be told now is told by a later one, if it is still true. One that is queued and did not get out before it was over is
+withdrawn, and told with its end.
 """
 
 from collections.abc import Iterable
@@ -20,6 +21,19 @@ from orchestration.warehouse import outbox
 SEVERITIES = ("critical", "warning", "info")
 _CHANNEL = "channel:"
 _TOLD = ("opened", "reopened", "escalated", "reminded")
+
+# Messages that nobody got and that tell only of incidents which are over by now. Where the end of one of them is told
+# already, they stay: it waits for them.
+_OVERTAKEN = """status = 'pending'
+    and message_id in (
+        select message_id from ops.incident_messages join ops.incidents using (incident_id)
+        where incidents.status = 'resolved' and not is_settled and (%(only)s::text is null or rule = %(only)s)
+    )
+    and not exists (
+        select from ops.incident_messages as told join ops.incidents using (incident_id)
+        where told.message_id = outbox.message_id
+          and (incidents.status <> 'resolved' or is_settled or event <> all(%(events)s))
+    )"""
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,7 @@ def tell(
 
     With `only`, nothing is told but of incidents of that rule.
     """
+    _withdraw(connection, now, only)
     told = _told(connection)
     fresh = set(fresh)
     items: list[Item] = []
@@ -75,13 +90,39 @@ def tell(
 
 
 def is_due(connection: psycopg.Connection, config: Alerts, now: datetime) -> bool:
-    """Whether time alone is a reason to look: a snooze or quiet hours ended, a step is due, something waits."""
+    """Whether time alone is a reason to look: a snooze or quiet hours ended, a step is due, something waits.
+
+    Or somebody resolved what others wait to hear of.
+    """
     told = _told(connection)
-    return any(
+    overtaken = f"select exists (select from ops.outbox where {_OVERTAKEN}) as waits"
+    return connection.execute(overtaken, {"only": None, "events": list(_TOLD)}).fetchone()["waits"] or any(
         (row["snoozed_until"] is not None and row["status"] != "resolved")
         or _step_is_due(row, rule, now)
         or _wanted(config, row, rule, told.get(row["incident_id"], {}), False, False)
         for row, rule in _speakable(connection, config, now, None)
+    )
+
+
+def _withdraw(connection: psycopg.Connection, now: datetime, only: str | None) -> None:
+    """Nobody hears of a beginning after the end: not when a dead channel is back, nor when quiet hours are over.
+
+    What is being sent at this moment is left to be sent.
+    """
+    connection.execute(
+        f"""with overtaken as (
+                select message_id from ops.outbox where {_OVERTAKEN} for update skip locked
+            ),
+            withdrawn as (
+                update ops.outbox set status = 'withdrawn', last_error = 'It was over before this could be delivered.'
+                where message_id in (select message_id from overtaken)
+                returning message_id, topic
+            )
+            insert into ops.incident_history (incident_id, at, actor, action, detail)
+            select incident_id, %(now)s, %(actor)s, 'withdrawn', receiver || ': ' || topic
+            from withdrawn join ops.incident_messages using (message_id)
+            order by told_id""",
+        {"only": only, "events": list(_TOLD), "now": now, "actor": incidents.SYSTEM},
     )
 
 
@@ -169,15 +210,23 @@ def _wanted(
     """What is to be told of one incident, to each receiver."""
     wanted = []
     if row["status"] == "resolved":
-        for receiver, messages in told.items():
+        heard = _heard(told)
+        for receiver, messages in heard.items():
             if messages[-1]["event"] in _TOLD and _is_known(config, receiver):
                 wanted.append(Item(receiver, "resolved", 0, row, rule, messages[-1]["thread_id"]))
-        was_never_open = all(messages[-1]["event"] == "over" for messages in told.values())
+        withdrawn = {who: messages[-1]["thread_id"] for who, messages in told.items() if messages[-1]["is_withdrawn"]}
+        for receiver, thread in withdrawn.items() if rule else []:
+            knows_of_none = receiver not in heard or heard[receiver][-1]["event"] not in _TOLD
+            if knows_of_none and _is_known(config, receiver):
+                wanted.append(Item(receiver, "over", 0, row, rule, thread))
+        was_never_open = all(messages[-1]["event"] == "over" for messages in heard.values())
         if rule and was_never_open and (is_fresh or row["is_held"]):
-            wanted += [Item(receiver, "over", 0, row, rule) for receiver in _receivers(rule) if receiver not in told]
+            untold = [receiver for receiver in _receivers(rule) if receiver not in heard and receiver not in withdrawn]
+            wanted += [Item(receiver, "over", 0, row, rule) for receiver in untold]
         return wanted
     if rule is None:
         return []
+    told = _heard(told)
     for receiver in _receivers(rule):
         messages = told.get(receiver, [])
         thread = messages[-1]["thread_id"] if messages else None
@@ -199,6 +248,12 @@ def _wanted(
                 thread = messages[-1]["thread_id"] if messages else None
                 wanted.append(Item(receiver, "escalated", number, row, rule, thread))
     return wanted
+
+
+def _heard(told: dict[str, list[dict]]) -> dict[str, list[dict]]:
+    """What was not withdrawn, by receivers of whom anything is left."""
+    heard = {who: [one for one in messages if not one["is_withdrawn"]] for who, messages in told.items()}
+    return {who: messages for who, messages in heard.items() if messages}
 
 
 def _receivers(who) -> list[str]:
@@ -243,6 +298,7 @@ def _queue(connection: psycopg.Connection, config: Alerts, receiver: str, items:
     key = f"incidents {sha256(repr((what, marks, now)).encode()).hexdigest()}"
     threads = {item.thread_id for item in items}
     thread = threads.pop() if len(threads) == 1 else None
+    after = None if items[0].event == "over" else thread  # what says all itself waits for nothing
     held = sum(item.row["is_held"] for item in items)
     topic = f"incident {what[0][0]} {items[0].event}" if len(items) == 1 else f"{len(items)} incidents"
     notification = notifications.Notification(
@@ -262,12 +318,12 @@ def _queue(connection: psycopg.Connection, config: Alerts, receiver: str, items:
             lambda identity: notifications.payload(notification, thread or identity, open_in_thread),
             topic=topic,
             key=key,
-            after=thread,
+            after=after,
             quiet_hours=quiet,
         )
     else:
         mail = notifications.mail(notification)
-        outbox.enqueue(connection, mail, topic=topic, key=key, reply_to=thread, after=thread, quiet_hours=quiet)
+        outbox.enqueue(connection, mail, topic=topic, key=key, reply_to=thread, after=after, quiet_hours=quiet)
         message_id = outbox.message_id(key, receiver)
     with connection.cursor() as cursor:
         cursor.executemany(
@@ -316,7 +372,10 @@ def _told(connection: psycopg.Connection) -> dict[int, dict[str, list[dict]]]:
     """The messages about each unsettled incident by receiver, in the order in which they were queued."""
     told: dict[int, dict[str, list[dict]]] = {}
     rows = connection.execute(
-        """select incident_messages.* from ops.incident_messages join ops.incidents using (incident_id)
+        """select incident_messages.*, coalesce(outbox.status = 'withdrawn', false) as is_withdrawn
+           from ops.incident_messages
+           join ops.incidents using (incident_id)
+           left join ops.outbox using (message_id)
            where not is_settled order by told_id"""
     )
     for row in rows:

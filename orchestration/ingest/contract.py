@@ -41,7 +41,8 @@ VOCABULARY = frozenset(
         *("order_line_recorded", "price_changed", "competitor_price_observed", "stock_changed"),
         "exchange_rate_published",
         *("transaction_created", "transaction_settled", "transaction_failed", "seller_rated"),
-        *("request_served",),
+        "experiment_viewed",
+        "request_served",
         *("consent_given", "consent_withdrawn"),
     ]
 )

@@ -181,7 +181,7 @@ def _give_up_answers(connection: psycopg.Connection) -> int:
         """update ops.outbox set status = 'dead', last_error = 'The message that it answers was never delivered.'
            where status = 'pending'
              and exists (select from ops.outbox as before
-                         where before.message_id = outbox.after and before.status = 'dead')"""
+                         where before.message_id = outbox.after and before.status in ('dead', 'withdrawn'))"""
     ).rowcount
 
 

@@ -8,7 +8,19 @@ from pathlib import Path
 import numpy as np
 
 from orchestration.errors import TidemarkError
-from orchestration.simulate import engagement, learning, marketplace, rooms, sessions, shop, system, world, writer
+from orchestration.simulate import (
+    behaviour,
+    engagement,
+    experiments,
+    learning,
+    marketplace,
+    rooms,
+    sessions,
+    shop,
+    system,
+    world,
+    writer,
+)  # fmt: skip
 from orchestration.simulate.incidents import LEAST_DAYS, plan
 from orchestration.simulate.period import Period, moment
 from orchestration.simulate.sessions import Sessions
@@ -46,9 +58,9 @@ def simulate(
     _check(days, events, seed, incidents)
     period = Period(start, days)
     planted = plan(period) if incidents else []
-    people_rng, visits_rng, *systems_rng, files_rng = np.random.default_rng(seed).spawn(9)
+    people_rng, visits_rng, *systems_rng, files_rng, dealing_rng = np.random.default_rng(seed).spawn(10)
     planet = world.create(people_rng, period, events)
-    tables, sales = _live(visits_rng, systems_rng, period, planet, planted, events)
+    tables, sales = _live(visits_rng, [*systems_rng, dealing_rng], period, planet, planted, events)
 
     directory.mkdir(parents=True, exist_ok=True)
     delivery = writer.write(
@@ -81,6 +93,9 @@ def simulate(
         struggling_learners=_names(writer.user_id(learning.struggling(_only(tables, "lesson_completed")))),
         split_sellers=_names(Numbered("seller-", marketplace.splitting(_only(tables, "transaction_created")), 4)),
         abandoned_rooms=_names(_only(tables, "room_abandoned").properties["room_id"]),
+        cohorts=behaviour.cohorts(period, tables),
+        funnels=behaviour.funnels(period, tables),
+        experiments=experiments.outcomes(_only(tables, "experiment_viewed"), sales.orders),
     )
     partial = directory / ".truth.partial"
     partial.write_text(truth.model_dump_json(indent=2) + "\n")
@@ -108,7 +123,7 @@ def _live(
     events: int,
 ) -> tuple[list[Table], Shop]:
     """All events, one table a type, each in order of time within the period; and the shop's among them."""
-    content_rng, lessons_rng, rooms_rng, shop_rng, market_rng, system_rng = systems_rng
+    content_rng, lessons_rng, rooms_rng, shop_rng, market_rng, system_rng, dealing_rng = systems_rng
     background = len(planet.products) * period.days  # prices looked up
     wanted = (_ACTIONS_SHARE * events - background) / _ACTIONS_PER_VISIT
     visits = sessions.create(visits_rng, period, planet, planted, wanted)
@@ -124,8 +139,10 @@ def _live(
     tables.append(shop.exchange_rates(period, planet))
     tables = [table.within(period) for table in tables]
     missing = events - sum(len(table) for table in tables)
-    served = system.requests(system_rng, planted, tables, max(missing, 0))
-    return [*tables, served.within(period)], sales
+    served = system.requests(system_rng, planted, tables, max(missing, 0)).within(period)
+    shown = experiments.exposures(dealing_rng, period, _only(tables, "product_viewed"), sales.orders).within(period)
+    kept = np.delete(np.arange(len(served)), np.linspace(0, len(served) - 1, len(shown)).astype(int))
+    return [*tables, shown, served.rows(kept)], sales  # requests make room, evenly
 
 
 def _intentions(rng: np.random.Generator, period: Period, visits: Sessions) -> dict[str, np.ndarray]:

@@ -53,6 +53,24 @@ class Oversold(BaseModel):
     since: datetime
 
 
+class Cohort(BaseModel):
+    """People who first came in the week from this Monday: all of them, and those who came in each later week."""
+
+    week: date
+    users: list[int]
+
+
+class Variant(BaseModel):
+    """Whose first exposure was this variant; who of them saw another one; who ordered within a week, for how much."""
+
+    experiment: str
+    variant: str
+    users: int
+    mixed_users: int
+    converted_users: int
+    value: Decimal
+
+
 class DayTotals(BaseModel):
     """A UTC day's orders and money in EUR: `revenue` is what was sold less what was `refunded`."""
 
@@ -91,6 +109,9 @@ class Truth(BaseModel):
     split_sellers: list[str]  # sold in parts, each just below what has to be reported
     struggling_learners: list[str]
     abandoned_rooms: list[str]
+    cohorts: list[Cohort]  # weeks and days in UTC
+    funnels: dict[str, list[int]]  # entries of a person and a UTC day that reached each step
+    experiments: list[Variant]
 
     @classmethod
     def read(cls, directory: Path) -> "Truth":

@@ -38,7 +38,10 @@ def config(**rules: dict) -> Alerts:
 
 
 def evaluate(connection: psycopg.Connection, rules: Alerts) -> Evaluation:
-    return evaluation.evaluate(connection, rules, NOW, Lineage())
+    """An evaluation whose messages all get out."""
+    done = evaluation.evaluate(connection, rules, NOW, Lineage())
+    connection.execute("update ops.outbox set status = 'sent' where status = 'pending'")
+    return done
 
 
 def test_a_threshold_incident_opens_once_resolves_once_and_each_is_mailed_once(published):
@@ -170,6 +173,68 @@ def test_a_resolution_answers_the_opening_to_those_who_were_told(published):
         assert resolution["In-Reply-To"] == resolution["References"] == opening["Message-ID"]
         assert opening["In-Reply-To"] is None
         assert opening["To"] == resolution["To"] == recipient
+
+
+def look(connection: psycopg.Connection, now: datetime = NOW, **more) -> Evaluation:
+    """An evaluation after which nothing gets out: the mail server is dead."""
+    rules = Alerts.model_validate({"rules": {"errors": ERRORS}} | more)
+    return evaluation.evaluate(connection, rules, now, Lineage())
+
+
+def story(published) -> list[tuple[str, str]]:
+    return [(mail["topic"], mail["status"]) for mail in published.mails()]
+
+
+def test_what_was_over_before_its_opening_got_out_is_told_in_one_mail(published):
+    published.hours("error_rate", [0.2, 0.2])
+    look(published.connection)
+    assert story(published) == [("incident 1 opened", "pending")]
+    published.hours("error_rate", [0.0, 0.0], first=2)
+    look(published.connection)
+    assert story(published) == [("incident 1 opened", "withdrawn"), ("incident 1 over", "pending")]
+    mail = published.mails()[1]
+    body = message_from_bytes(mail["mime"], policy=policy.default).get_body(["plain"]).get_content()
+    assert "error_rate was 20.0 %" in body and "It is over since 2026-03-02 03:00 CET." in body
+    assert mail["after"] is None, "it waits for nothing"
+    published.connection.execute("update ops.outbox set status = 'sent' where status = 'pending'")
+    published.hours("error_rate", [0.2, 0.2], first=4)
+    look(published.connection, reopen_within="PT4H")
+    published.hours("error_rate", [0.0, 0.0], first=6)
+    look(published.connection, reopen_within="PT4H")
+    assert story(published)[2:] == [("incident 1 reopened", "withdrawn"), ("incident 1 over", "pending")]
+    actions = published.connection.execute("select action from ops.incident_history order by history_id").fetchall()
+    assert [row["action"] for row in actions].count("withdrawn") == 2
+
+
+def test_what_somebody_heard_of_is_told_to_be_over_and_what_waits_behind_it_is_withdrawn(published):
+    published.hours("error_rate", [0.2, 0.2])
+    look(published.connection, rules={"errors": ERRORS | {"recipients": ["a@example.com", "b@example.com"]}})
+    published.connection.execute("update ops.outbox set status = 'sent' where recipient = 'a@example.com'")
+    steps = [{"after": "PT1H", "recipients": ["a@example.com"]}]
+    rules = {"errors": ERRORS | {"recipients": ["a@example.com", "b@example.com"], "escalation": steps}}
+    look(published.connection, NOW + timedelta(hours=2), rules=rules)
+    published.hours("error_rate", [0.0, 0.0], first=2)
+    look(published.connection, NOW + timedelta(hours=2), rules=rules)
+    told = {(mail["recipient"][0], mail["topic"].split()[-1]): mail["status"] for mail in published.mails()}
+    assert told == {
+        ("a", "opened"): "sent", ("a", "escalated"): "withdrawn", ("a", "resolved"): "pending",
+        ("b", "opened"): "withdrawn", ("b", "over"): "pending",
+    }  # fmt: skip
+
+
+def test_in_quiet_hours_nothing_is_said_and_what_ended_in_them_is_told_in_one_mail(published):
+    quiet = {"quiet_hours": {"from": "22:00", "to": "06:00", "timezone": "UTC"}}
+    evening = NOW.replace(hour=21, minute=59)
+    published.hours("error_rate", [0.2, 0.2])
+    look(published.connection, evening, **quiet)
+    [one] = open_incidents(published.connection)
+    incidents.resolve(published.connection, one["incident_id"], "ann", evening)
+    rules = Alerts.model_validate({"rules": {"errors": ERRORS}} | quiet)
+    assert telling.is_due(published.connection, rules, evening + timedelta(hours=1)), "or it would be told at six"
+    look(published.connection, evening + timedelta(hours=1), **quiet)
+    assert story(published) == [("incident 1 opened", "withdrawn")]
+    look(published.connection, evening + timedelta(hours=9), **quiet)
+    assert story(published) == [("incident 1 opened", "withdrawn"), ("incident 1 over", "pending")]
 
 
 def test_a_failing_gate_opens_one_data_incident_per_table_until_it_passes(published):

@@ -57,6 +57,12 @@ class Life(RuleBasedStateMachine):
 
     def evaluate(self):
         evaluation.evaluate(self.connection, CONFIG, self.now, Lineage())
+        waiting = self.connection.execute(
+            """select message_id, bool_and(incidents.status = 'resolved' and not is_settled) as is_over
+               from ops.outbox join ops.incident_messages using (message_id) join ops.incidents using (incident_id)
+               where outbox.status = 'pending' and event not in ('over', 'resolved') group by 1"""
+        ).fetchall()
+        assert not any(row["is_over"] for row in waiting), "a beginning would be told after the end"
 
     @rule(values=st.lists(st.sampled_from([0.0, 0.5]), min_size=3, max_size=3), minutes=st.integers(0, 59))
     def an_hour_passes(self, values, minutes):
@@ -125,6 +131,8 @@ class Life(RuleBasedStateMachine):
             for row in self.connection.execute("select message_id from ops.outbox where status = 'sent'")
         }
         for one in messages:
+            if one["fate"] == "withdrawn":
+                continue
             if one["event"] == "resolved":
                 assert one["after"] is not None, "a recovery that waits for no opening"
                 assert one["fate"] != "sent" or one["after"] in delivered, "a recovery without a delivered opening"
@@ -141,6 +149,8 @@ class Life(RuleBasedStateMachine):
         """An opening, then whatever happens, then the end; and only then an opening again."""
         last: dict[tuple, str] = {}
         for one in messages:
+            if one["fate"] == "withdrawn":
+                continue
             key = (one["incident_id"], one["receiver"])
             begins = one["event"] in ("opened", "over", "reopened") or (
                 one["event"] == "escalated" and last.get(key) in (None, "resolved")

@@ -181,6 +181,56 @@ def test_struggling_learners_and_abandoned_rooms_are_those_of_the_truth_and_no_o
     assert [room for (room,) in abandoned] == truth.abandoned_rooms
 
 
+def test_oversold_products_and_split_sellers_are_those_of_the_truth_and_no_others(pipeline, truth):
+    oversold = rows(
+        "select product_id, first_oversold_at from api.products where first_oversold_at is not null order by 1"
+    )
+    assert [(row["product_id"], row["first_oversold_at"]) for row in oversold] == [
+        (one.product_id, one.since) for one in truth.oversold_products
+    ]
+    split = rows("select distinct seller_id from api.transaction_faults where fault = 'split' order by 1")
+    assert [row["seller_id"] for row in split] == truth.split_sellers
+    assert len(oversold) == 3 and len(split) == 2
+
+
+def test_cohorts_and_funnels_are_those_of_the_truth_and_no_others(pipeline, truth):
+    came = rows(
+        """select cohort_date, (start_date - cohort_date) / 7 as later, count(*) as users from marts.user_states
+           where grain = 'week' and state <> 'dormant' group by 1, 2"""
+    )
+    told = {
+        (cohort.week, later): users for cohort in truth.cohorts for later, users in enumerate(cohort.users) if users
+    }
+    assert {(row["cohort_date"], row["later"]): row["users"] for row in came} == told
+    assert len(truth.cohorts) > 10
+    complete = rows("select cohort_date, periods_later, users, cohort_users from api.retention where grain = 'week'")
+    assert len(complete) > 60
+    for row in complete:
+        assert told[row["cohort_date"], row["periods_later"]] == row["users"]
+        assert told[row["cohort_date"], 0] == row["cohort_users"]
+
+    reached = rows(
+        """select funnel, array_agg(entries order by step) as entries
+           from (select funnel, step, count(*) as entries from marts.funnel_steps group by 1, 2) as steps
+           group by 1"""
+    )
+    assert {row["funnel"]: row["entries"] for row in reached} == truth.funnels
+    assert all(entries[0] > entries[-1] > 100 for entries in truth.funnels.values())
+
+
+def test_the_planted_experiment_comes_out_as_it_was_dealt(pipeline, truth):
+    found = rows(
+        """select experiment, variant, count(*) as users, count(*) filter (where is_mixed) as mixed_users,
+                  count(*) filter (where conversions > 0) as converted_users, sum(value) as value
+           from marts.experiment_users where window_seconds = 604800 group by 1, 2 order by 1, 2"""
+    )
+    assert found == [one.model_dump() for one in truth.experiments]
+    control, green = truth.experiments
+    assert green.converted_users / green.users > 1.1 * control.converted_users / control.users
+    assert 0.4 < green.users / (green.users + control.users) < 0.6
+    assert green.mixed_users + control.mixed_users > 0
+
+
 def test_the_secret_key_is_in_no_file_event_or_row(pipeline):
     for path in pipeline.home.rglob("*"):
         if path.is_file() and "postgres" not in path.relative_to(pipeline.home).parts:

@@ -9,7 +9,7 @@ import pytest
 from orchestration.errors import TidemarkError
 from orchestration.settings import ROOT
 from orchestration.transform import catalogue
-from orchestration.warehouse import marks
+from orchestration.warehouse import audit, marks
 from tests.transform.events import load, random_events
 
 
@@ -30,6 +30,33 @@ def test_python_and_sql_read_the_same_catalogue(dbt, connection):
          list(one.segments))
         for one in metrics
     ]  # fmt: skip
+
+
+def test_people_can_read_what_a_figure_is_made_from_and_who_saw_personal_data(dbt, connection):
+    """Down to the sources, each step made of the next ones: revenue of orders, of lines, of events."""
+    dbt.build("staging marts published", 0)
+
+    def ask(query: str) -> list[tuple]:
+        return connection.execute(query).fetchall()
+
+    figures = {figure for (figure,) in ask("select distinct figure from api.lineage where kind = 'metric'")}
+    assert figures == {one.name for one in catalogue.metrics()}
+    revenue = dict(ask("select relation, made_from from api.lineage where figure = 'revenue'"))
+    assert revenue["marts.shop_hourly"] == "intermediate.int_order_hours"
+    assert revenue["intermediate.int_order_hours"] == "staging.stg_order_lines"
+    assert revenue["staging.stg_events"] == "raw.events" and revenue["raw.events"] == ""
+    lost = """select lineage.figure, lineage.relation, made
+              from api.lineage
+              cross join unnest(string_to_array(nullif(made_from, ''), ', ')) as made
+              left join api.lineage as next on next.figure = lineage.figure and next.relation = made
+              where next.figure is null"""
+    assert ask(lost) == []
+    assert ask("select relation from api.lineage where description = '' and relation not like 'ml.%'") == []
+
+    audit.record(connection, "exported", "api.customers", actor="ann", personal=["user_id", "country"], rows=12)
+    audit.record(connection, "exported", "api.metrics", actor="ann", rows=40)
+    seen = ask("select actor, action, subject, field, rows from api.personal_data_access order by field")
+    assert seen == [("ann", "exported", "api.customers", field, 12) for field in ("country", "user_id")]
 
 
 def test_every_metric_of_the_catalogue_says_all_that_it_has_to(dbt):

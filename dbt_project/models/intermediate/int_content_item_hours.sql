@@ -1,4 +1,5 @@
-{{ config(grain='hour', key=['hour', 'content_id']) }}
+-- Without a category, it is empty.
+{{ config(grain='hour', key=['hour', 'content_id', 'category']) }}
 
 with content as (
     select content.*
@@ -8,7 +9,7 @@ with content as (
 select
     hour,
     content_id,
-    max(category) as category,
+    coalesce(category, '') as category,
     count(*) filter (where event_type = 'content_viewed') as views,
     count(*) filter (where event_type = 'content_started') as starts,
     count(*) filter (where event_type = 'content_completed') as completions,
@@ -19,4 +20,4 @@ select
     coalesce(sum(duration_seconds), 0) as seconds
 from content
 where content_id is not null
-group by 1, 2
+group by 1, 2, 3

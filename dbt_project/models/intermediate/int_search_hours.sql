@@ -6,8 +6,7 @@ with searches as (
         events.user_id,
         left(lower(trim(events.properties ->> 'query')), 200) as query,
         ops.number_of(events.properties -> 'results_count') as results
-    from {{ in_touched_hours(ref('stg_events'), 'events') }}
-    where events.event_type = 'content_searched'
+    from {{ in_touched_hours(of_types(ref('stg_events'), ['content_searched']), 'events') }}
 )
 
 select

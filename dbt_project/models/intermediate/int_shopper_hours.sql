@@ -2,9 +2,10 @@
 
 with shopping as (
     select shopping.*
-    from {{ in_touched_hours(ref('stg_product_events'), 'shopping') }}
+    from {{ in_touched_hours(
+        of_types(ref('stg_product_events'), ['product_viewed', 'product_added', 'checkout_started']), 'shopping'
+    ) }}
     where shopping.user_id is not null
-      and shopping.event_type in ('product_viewed', 'product_added', 'checkout_started')
 )
 
 select

@@ -15,13 +15,13 @@ select
     coalesce(tracked.variant, '') as variant,
     count(*) as events,
     coalesce(sum(tracked.value), 0) as value
-from {{ in_touched_hours(ref('stg_events'), 'events') }}
+from {{ in_touched_hours(of_types(ref('stg_events'), tracked_types()), 'events') }}
 cross join lateral (
-    values
-        {%- for kind, name, step, condition, variant, value in tracked() %}
-        ('{{ kind }}', '{{ name }}', '{{ step }}', {{ condition }}, ({{ variant }})::text, ({{ value }})::numeric),
-        {%- endfor %}
-        (null, null, null, false, null, null)
-) as tracked (kind, name, step, is_met, variant, value)
-where tracked.is_met and events.user_id is not null
+    select null as kind, null as name, null as step, null as variant, null::numeric as value where false
+    {%- for kind, name, step, condition, variant, value in tracked() %}
+    union all
+    select '{{ kind }}', '{{ name }}', '{{ step }}', {{ variant }}, {{ value }} where {{ condition }}
+    {%- endfor %}
+) as tracked
+where events.user_id is not null
 group by 1, 2, 3, 4, 5, 6, 7

@@ -21,7 +21,7 @@ select
     load_id,
     case
         when event_type in ('page_viewed', 'content_viewed', 'content_started', 'content_completed', 'content_rated',
-                            'content_searched') then 'engagement'
+                            'content_searched', 'experiment_viewed') then 'engagement'
         when event_type in ('lesson_started', 'lesson_completed') then 'learning'
         when event_type in ('room_created', 'room_joined', 'room_started', 'room_paused', 'room_resumed', 'vote_cast',
                             'room_matched', 'room_completed', 'room_abandoned') then 'rooms'

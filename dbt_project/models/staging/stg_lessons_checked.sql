@@ -29,5 +29,6 @@ select
         ['score is no number', is_no_number('score'), "properties -> 'score'"],
         ['score outside 0..100', 'score not between 0 and 100', 'score'],
         ['duration below zero', 'duration_seconds < 0', 'duration_seconds'],
+        ['a skill is named all', "skill = 'all'", 'skill'],
     ]) }}
 from typed

@@ -43,4 +43,4 @@ select
 from history
 group by cutoff_date, user_id
 having min(age) < 28
-   and user_id not in (select user_id from ops.without_consent where purpose = 'models' and until is null)
+   and user_id not in (select user_id from {{ source('ops', 'without_consent') }} where purpose = 'models' and until is null)

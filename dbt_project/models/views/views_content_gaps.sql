@@ -29,7 +29,7 @@ items as (
 
 lessons as (
     select
-        split_part(segment, '=', 2) as skill,
+        substr(segment, length('skill=') + 1) as skill,
         sum(value) filter (where metric = 'lessons_completed') as lessons,
         avg(value) filter (where metric = 'average_score') as average_score
     from {{ ref('views_metric_daily') }} as daily

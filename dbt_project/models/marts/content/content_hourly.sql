@@ -1,19 +1,14 @@
 {{ config(grain='hour', key=['hour', 'category']) }}
 
-with content as (
-    select content.*
-    from {{ in_touched_hours(ref('stg_content_events'), 'content') }}
-)
-
 select
-    hour,
-    coalesce(category, 'unknown') as category,
-    count(*) filter (where event_type = 'content_viewed') as views,
-    count(*) filter (where event_type = 'content_started') as starts,
-    count(*) filter (where event_type = 'content_completed') as completions,
-    count(rating) as ratings,
-    coalesce(sum(rating), 0) as rating_sum,
-    coalesce(sum(duration_seconds), 0) as seconds
-from content
-where content_id is not null
+    items.hour,
+    coalesce(nullif(items.category, ''), 'unknown') as category,
+    sum(items.views)::bigint as views,
+    sum(items.starts)::bigint as starts,
+    sum(items.completions)::bigint as completions,
+    sum(items.ratings)::bigint as ratings,
+    sum(items.rating_sum) as rating_sum,
+    sum(items.seconds) as seconds
+from {{ ref('int_content_item_hours') }} as items
+join {{ source('ops', 'touched') }} as touched on items.hour = touched.hour
 group by 1, 2

@@ -3,7 +3,7 @@
 select
     touched.day,
     hours.content_id,
-    max(hours.category) as category,
+    nullif(max(hours.category), '') as category,
     sum(hours.views)::bigint as views,
     sum(hours.starts)::bigint as starts,
     sum(hours.completions)::bigint as completions,

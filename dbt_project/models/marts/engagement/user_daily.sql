@@ -22,10 +22,10 @@ lessons as (
     select
         days.day,
         lessons.user_id,
-        sum(lessons.lessons_completed)::bigint as lessons_completed,
-        sum(lessons.scored_lessons)::bigint as scored_lessons,
-        sum(lessons.score_sum) as score_sum
-    from {{ ref('int_lesson_hours') }} as lessons
+        count(*) as lessons_completed,
+        count(lessons.score) as scored_lessons,
+        coalesce(sum(lessons.score), 0) as score_sum
+    from {{ ref('lessons') }} as lessons
     join days on lessons.hour >= days.starts_at and lessons.hour < days.ends_at
     group by 1, 2
 ),

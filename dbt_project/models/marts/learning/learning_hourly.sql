@@ -1,16 +1,12 @@
 {{ config(grain='hour', key=['hour', 'skill']) }}
 
-with lessons as (
-    select lessons.*
-    from {{ in_touched_hours(ref('stg_lessons'), 'lessons') }}
-)
-
 select
-    hour,
-    coalesce(skill, 'unknown') as skill,
+    lessons.hour,
+    lessons.skill,
     count(*) as lessons_completed,
-    count(score) as scored_lessons,
-    coalesce(sum(score), 0) as score_sum,
-    coalesce(sum(duration_seconds), 0) as learning_seconds
-from lessons
+    count(lessons.score) as scored_lessons,
+    coalesce(sum(lessons.score), 0) as score_sum,
+    coalesce(sum(lessons.duration_seconds), 0) as learning_seconds
+from {{ ref('lessons') }} as lessons
+join {{ source('ops', 'touched') }} as touched on lessons.hour = touched.hour
 group by 1, 2

@@ -3,9 +3,8 @@
 
 with observed as (
     select observed.*
-    from {{ in_touched_hours(ref('stg_product_events'), 'observed') }}
-    where observed.event_type = 'competitor_price_observed'
-      and observed.product_id is not null
+    from {{ in_touched_hours(of_types(ref('stg_product_events'), ['competitor_price_observed']), 'observed') }}
+    where observed.product_id is not null
       and observed.price is not null
 )
 

@@ -3,9 +3,8 @@
 
 with announced as (
     select announced.*
-    from {{ in_touched_hours(ref('stg_product_events'), 'announced') }}
-    where announced.event_type = 'price_changed'
-      and announced.product_id is not null
+    from {{ in_touched_hours(of_types(ref('stg_product_events'), ['price_changed']), 'announced') }}
+    where announced.product_id is not null
       and announced.price is not null
 )
 
