@@ -52,7 +52,7 @@
         {%- call statement('main') -%} {# all at once: dbt takes longer over a statement than the database over most #}
             {{ window }};
             {% if known.exists -%}
-            {{ replace_rows(target, key, columns, affected_rows(anew), anew, known.up_to) }}
+            {{ replace_rows(target, key, columns, anew, known.up_to) }}
             {%- else -%}
             insert into {{ target }} ({{ columns | join(', ') }})
             select {{ columns | join(', ') }} from ({{ sql }}) as model;
@@ -153,7 +153,7 @@
 {% endmacro %}
 
 
-{# The condition of the rows that this build computes again. #}
+{# The condition of the rows that this build computes again because of what was touched. #}
 {% macro affected_rows(anew) %}
     {%- set grain = config.get('grain') -%}
     {%- set touched = {
@@ -166,8 +166,7 @@
         'entity': config.get('entity') ~ ' in ' ~ narrowed(touched_entities(config.get('entity'), config.get('of')), anew)
                   if grain == 'entity',
     }[grain] -%}
-    {%- set affected = '(' ~ config.get('affected', touched) ~ ')' -%}
-    {{ return('(' ~ affected ~ ' or ' ~ not_frozen() ~ ')' if anew else affected) }}
+    {{ return('(' ~ config.get('affected', touched) ~ ')') }}
 {% endmacro %}
 
 
@@ -189,14 +188,16 @@
 
 
 {# Compute the affected rows, write what differs, down to the byte, and move the mark. #}
-{% macro replace_rows(target, key, columns, affected, anew, up_to) -%}
+{% macro replace_rows(target, key, columns, anew, up_to) -%}
+    {%- set affected = affected_rows(anew) -%}
     {%- set list = columns | join(', ') -%}
     {%- set same -%}
         {% for column in key %}fresh.{{ column }} = known.{{ column }} and {% endfor -%}
         row({% for column in columns %}fresh.{{ column }}{{ ', ' if not loop.last }}{% endfor %})::record
         *= row({% for column in columns %}known.{{ column }}{{ ', ' if not loop.last }}{% endfor %})::record
     {%- endset -%}
-    {%- set gone = affected ~ ' and not exists (select from fresh where ' ~ same ~ ')' -%}
+    {%- set no_more = 'not exists (select from fresh where ' ~ same ~ ')' -%}
+    {%- set gone = affected ~ ' and ' ~ no_more -%}
     {%- set come = 'not exists (select from ' ~ target ~ ' as known where ' ~ same ~ ')' -%}
     {%- set ripples = config.get('ripples') and not anew -%}
     create temporary table fresh on commit drop as
@@ -223,13 +224,16 @@
     on conflict do nothing;
     {%- endfor %}
     {%- if config.get('restates') %}
-    {{ restate(target, affected, anew, up_to) }};
+    {{ restate(target, '(' ~ affected ~ ' or ' ~ not_frozen() ~ ')' if anew else affected, anew, up_to) }};
     {%- endif %}
     do $tide$
     declare
         gone bigint;
         come bigint;
     begin
+        {%- if anew %} {# by themselves: of an `or`, the planner would look into the affected ones for each row #}
+        delete from {{ target }} as known where {{ not_frozen() }} and {{ no_more }};
+        {%- endif %}
         delete from {{ target }} as known where {{ gone }};
         get diagnostics gone = row_count;
         insert into {{ target }} ({{ list }}) select {{ list }} from fresh where {{ come }};

@@ -48,12 +48,21 @@
         {{ nothing_to_do() }}
     {%- else -%}
         {%- call statement('main') -%}
-            drop materialized view if exists {{ old }} {{ 'cascade' if anew }};
             {%- if anew %}
+            drop materialized view if exists {{ old }} cascade;
             alter materialized view if exists {{ target }} rename to {{ target.identifier }}__old;
             create materialized view {{ target }} as {{ sql }};
             create unique index on {{ target }} ({{ key | join(', ') }});
-            {%- elif moved %}
+            {%- else %}
+            do $old$
+            begin
+                drop materialized view if exists {{ old }};
+            exception when dependent_objects_still_exist then
+                null; -- what reads it has not been made anew yet: the next build drops it
+            end
+            $old$;
+            {%- endif %}
+            {%- if moved and not anew %}
             refresh materialized view concurrently {{ target }};
             {%- endif %}
             {{ move_mark(target, known.up_to, moved | lower) }}

@@ -5,13 +5,20 @@ with as_of as (
     select max(day) as day from {{ ref('views_metric_daily') }} where is_final
 ),
 
-paths as (
-    select sessions.path, count(*) as sessions, count(distinct sessions.user_id) as users
+-- First by person: counting people without sorting the sessions.
+people as (
+    select sessions.path, sessions.user_id, count(*) as sessions
     from {{ ref('sessions') }} as sessions
     cross join as_of
     where sessions.hour >= (as_of.day - 27)::timestamp at time zone (select timezone from ops.tenant)
       and sessions.hour < (as_of.day + 1)::timestamp at time zone (select timezone from ops.tenant)
-    group by sessions.path
+    group by 1, 2
+),
+
+paths as (
+    select path, sum(sessions)::bigint as sessions, count(user_id) as users
+    from people
+    group by path
 ),
 
 placed as (
