@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from ml.promotion import LEAST_BLOCKS, Comparison, compare_paired
+
 LEVEL = 0.9  # of all intervals
 LEAST_DAYS = 21  # with sales and prices known
 LEAST_UNITS = 30
@@ -140,15 +142,15 @@ def _excess(estimate: np.ndarray, variance: np.ndarray, place: np.ndarray) -> fl
     return float(brentq(surplus, 0.0, highest))
 
 
-def evaluate(days: pd.DataFrame) -> dict[str, float]:
+def evaluate(days: pd.DataFrame, before: pd.DataFrame | None = None) -> tuple[dict[str, float], Comparison | None]:
     """The mean Poisson deviance of units on the last fifth of the days, with what the days before say of prices.
 
     deviance, deviance_each_alone (without drawing towards the category) and deviance_without_price, all with the level
-    of each product of the days before; n, the rows judged. Lower is better. Raises ValueError when no product that was
-    sold before has a price of its own.
+    of each product of the days before; n, the rows judged. Lower is better. With `before`, what `elasticities` returned
+    earlier (maybe from these days, too, which is in its favour): the losses beside its own, products drawn together;
+    what it does not know, it would have taken for fixed. None where there are too few products.
+    Raises ValueError when no product that was sold before has a price of its own.
     """
-    from sklearn.metrics import mean_poisson_deviance
-
     at = days["day"].sort_values().iloc[int(0.8 * len(days))]
     past, later = days[days["day"] < at], days[(days["day"] >= at) & (days["exposure"] > 0)]
     known = elasticities(past) if len(past) else pd.DataFrame()
@@ -159,17 +161,28 @@ def evaluate(days: pd.DataFrame) -> dict[str, float]:
     past = past[past["product_id"].isin(known.index)]
     if later.empty:
         raise ValueError("No product whose prices varied was on sale in the days of the test.")
-    found = {}
-    for name, slope in (
-        ("deviance", known["elasticity"]),
-        ("deviance_each_alone", known["estimate"]),
-        ("deviance_without_price", known["estimate"] * 0.0),
-    ):
-        before = past["exposure"] * past["price"] ** past["product_id"].map(slope)
-        level = past["units"].groupby(past["product_id"]).sum() / before.groupby(past["product_id"]).sum()
-        due = later["exposure"] * later["price"] ** later["product_id"].map(slope) * later["product_id"].map(level)
-        found[name] = float(mean_poisson_deviance(later["units"], due.clip(lower=1e-9)))
-    return {**found, "n": len(later)}
+    own = _losses(past, later, known["elasticity"])
+    scores = {
+        "deviance": float(own.mean()),
+        "deviance_each_alone": float(_losses(past, later, known["estimate"]).mean()),
+        "deviance_without_price": float(_losses(past, later, known["estimate"] * 0.0).mean()),
+        "n": len(later),
+    }
+    if before is None or later["product_id"].nunique() < LEAST_BLOCKS:
+        return scores, None
+    other = _losses(past, later, before["elasticity"].reindex(known.index).fillna(0.0))
+    return scores, compare_paired(own, other, later["product_id"].to_numpy(str))
+
+
+def _losses(past: pd.DataFrame, later: pd.DataFrame, slope: pd.Series) -> np.ndarray:
+    """The Poisson deviance of each later row, at the level of the past, if demand follows prices by `slope`."""
+    from scipy.special import xlogy
+
+    before = past["exposure"] * past["price"] ** past["product_id"].map(slope)
+    level = past["units"].groupby(past["product_id"]).sum() / before.groupby(past["product_id"]).sum()
+    due = later["exposure"] * later["price"] ** later["product_id"].map(slope) * later["product_id"].map(level)
+    units, due = later["units"].to_numpy(float), due.clip(lower=1e-9).to_numpy(float)
+    return 2 * (xlogy(units, units / due) - units + due)
 
 
 def recommended(known: pd.DataFrame, price: Mapping[str, float], units: Mapping[str, float], cost: Mapping[str, float]):

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from ml.promotion import LEAST_BLOCKS, Comparison, compare_paired
+
 MOST_ITEMS = 20_000  # of EASE: its square in memory, 1.6 GB
 NEIGHBOURS = 200  # weights kept for each item, the largest
 FACTORS, ROUNDS = 64, 15  # of ALS
@@ -355,6 +357,10 @@ def trial(interactions: pd.DataFrame, at: pd.Timestamp) -> Trial:
 
 def ndcg(recommended: pd.DataFrame, wanted: Mapping[str, set[str]], count: int = COUNT) -> float:
     """Normalised discounted cumulative gain at `count`, the mean over those who wanted something, 0 to 1."""
+    return float(_ndcg_of_each(recommended, wanted, count).mean())
+
+
+def _ndcg_of_each(recommended: pd.DataFrame, wanted: Mapping[str, set[str]], count: int = COUNT) -> np.ndarray:
     gain = 1 / np.log2(np.arange(2, count + 2))
     best = np.cumsum(gain)
     by_subject = {subject: list(frame["item_id"]) for subject, frame in recommended.groupby("subject_id")}
@@ -363,7 +369,7 @@ def ndcg(recommended: pd.DataFrame, wanted: Mapping[str, set[str]], count: int =
         / best[min(len(items), count) - 1]
         for subject, items in wanted.items()
     ]
-    return float(np.mean(reached))
+    return np.array(reached)
 
 
 def tune(interactions: pd.DataFrame, settings: Sequence[Setting], items: pd.DataFrame) -> Setting:
@@ -389,12 +395,16 @@ def answer(model: Recommender, asked: Trial, items: pd.DataFrame) -> pd.DataFram
     return recommend(model, list(asked.wanted), asked.histories, seen, items, is_reasoned=False)
 
 
-def evaluate(interactions: pd.DataFrame, at: pd.Timestamp, items: pd.DataFrame) -> dict[str, float]:
+def evaluate(
+    interactions: pd.DataFrame, at: pd.Timestamp, items: pd.DataFrame, before: Recommender | None = None
+) -> tuple[dict[str, float], Comparison | None]:
     """Scores of a trial at `at`, everything tuned on what came before it, and the chosen setting's figures.
 
     ndcg, and ndcg_popularity (how many people had it, ever), ndcg_recent (popular of late) and ndcg_ease (plain EASE,
     its regularisation tuned the same way) beside it; coverage, the share of the items that LEAST_PEOPLE had which
     stands in the recommendations to everybody known by then, coverage_all, that of all items, and n, the people judged.
+    With `before`, an earlier recommender (it may have learned from what came after `at`: that is in its favour), what
+    both miss of a perfect NDCG is compared person by person; None with too few people.
     Raises ValueError when nobody can be judged.
     """
     asked = trial(interactions, at)
@@ -409,8 +419,9 @@ def evaluate(interactions: pd.DataFrame, at: pd.Timestamp, items: pd.DataFrame) 
     rest = recommend(model, others, everybody, everybody, items, is_reasoned=False)
     shown = set(own["item_id"]) | set(rest["item_id"])
     known = set(model.items[model.people >= LEAST_PEOPLE].tolist())
-    return {
-        "ndcg": ndcg(own, asked.wanted),
+    reached = _ndcg_of_each(own, asked.wanted)
+    scores = {
+        "ndcg": float(reached.mean()),
         "ndcg_popularity": ndcg(_top(asked, asked.past.groupby("item_id")["user_id"].nunique()), asked.wanted),
         "ndcg_recent": ndcg(_top(asked, pd.Series(model.popularity, model.items)), asked.wanted),
         "ndcg_ease": ndcg(_plain(ease, asked), asked.wanted),
@@ -418,6 +429,10 @@ def evaluate(interactions: pd.DataFrame, at: pd.Timestamp, items: pd.DataFrame) 
         "coverage_all": len(shown) / len(model.items),
         "n": len(asked.wanted),
     }
+    if before is None or len(asked.wanted) < LEAST_BLOCKS:
+        return scores, None
+    reached_before = _ndcg_of_each(answer(before, asked, items), asked.wanted)
+    return scores, compare_paired(1 - reached, 1 - reached_before, np.array(list(asked.wanted), dtype=str))
 
 
 def _top(asked: Trial, value: pd.Series) -> pd.DataFrame:

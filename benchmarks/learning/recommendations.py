@@ -12,7 +12,7 @@ def rows(data: Path, shares=SHARES) -> list[dict]:
     interactions, items = movielens(data)
     told = []
     for share in shares:
-        scored = recommend.evaluate(interactions, interactions["at"].quantile(share), items)
+        scored, _ = recommend.evaluate(interactions, interactions["at"].quantile(share), items)
         name = f"MovieLens, from {share:g} of the time on, {scored['n']} people"
         beside = f"popularity {scored['ndcg_popularity']:.3f}, of late {scored['ndcg_recent']:.3f}, "
         beside += f"plain EASE {scored['ndcg_ease']:.3f}"

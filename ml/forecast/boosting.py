@@ -7,6 +7,7 @@ import numpy as np
 from ml.forecast.series import LONG_SEASONS, Series, filled
 
 ROWS = 100_000  # examples that the trees learn from, drawn evenly from all series
+ROWS_OF_ONE = 5_000  # most of them overlap
 LEAST_ROWS = 300
 ROUNDS = 250
 TREES = {
@@ -58,7 +59,7 @@ def _trees(pasts: Sequence[Series], horizon: int):
     import lightgbm
 
     random = np.random.default_rng(0)
-    most = max(2, ROWS // (len(pasts) * horizon))
+    most = max(2, min(ROWS // len(pasts), ROWS_OF_ONE) // horizon)
     drawn = [_examples(past, horizon, most, random) for past in pasts if len(past.y) > _first(past)]
     if sum(len(y) for _, y in drawn) < LEAST_ROWS:
         return None

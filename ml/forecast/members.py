@@ -10,6 +10,8 @@ NEWEST = 1000  # values that are learned from: what lies further back says littl
 SEASONS_OF_MEDIAN = 8
 LEAST_LONG_SEASONS = 4  # before a longer season is told from chance
 SMOOTHABLE = 24  # the longest season that smoothing carries in its state
+SMOOTHED = {24: 504}  # hours that smoothing is fitted to: three weeks tell its few parameters, and each hour costs
+JUMPS = {"seasonal_jump": 2, "trend_jump": 5, "low_pass_jump": 3}  # of loess, between which lines are drawn
 CHANGES_OF_TREND = 12
 WAVES = {24: ((24, 8), (168, 12)), 7: ((7, 3), (365.25, 8)), 52: ((52.18, 6),), 12: ((12, 5),), 4: ((4, 1),)}
 
@@ -41,7 +43,7 @@ def complex_smoothing(y: np.ndarray, season: int, horizon: int) -> np.ndarray:
     from statsforecast.models import AutoCES
 
     rest, profile = _without_long_season(y, season, horizon)
-    return profile + _path(AutoCES(season_length=_smoothable(season)), rest, horizon)
+    return profile + _path(AutoCES(season_length=_smoothable(season)), _newest(rest, season), horizon)
 
 
 def theta(y: np.ndarray, season: int, horizon: int) -> np.ndarray:
@@ -49,6 +51,7 @@ def theta(y: np.ndarray, season: int, horizon: int) -> np.ndarray:
     from statsforecast.models import DynamicOptimizedTheta
 
     rest, profile = _without_long_season(y, season, horizon)
+    rest = _newest(rest, season)
     kind = "multiplicative" if rest.min() > 0 else "additive"
     model = DynamicOptimizedTheta(season_length=_smoothable(season), decomposition_type=kind)
     return profile + _path(model, rest, horizon)
@@ -60,7 +63,7 @@ def decomposition(y: np.ndarray, season: int, horizon: int) -> np.ndarray:
 
     long = LONG_SEASONS.get(season)
     seasons = [season, long] if long and len(y) > 2 * long else [season]
-    return _path(MSTL(season_length=seasons, trend_forecaster=AutoETS(model="ZZN")), y, horizon)
+    return _path(MSTL(season_length=seasons, trend_forecaster=AutoETS(model="ZZN"), stl_kwargs=JUMPS), y, horizon)
 
 
 def waves(y: np.ndarray, season: int, horizon: int) -> np.ndarray:
@@ -91,6 +94,10 @@ def _path(model, y: np.ndarray, horizon: int) -> np.ndarray:
 
 def _smoothable(season: int) -> int:
     return season if season <= SMOOTHABLE else 1
+
+
+def _newest(y: np.ndarray, season: int) -> np.ndarray:
+    return y[-SMOOTHED.get(season, len(y)) :]
 
 
 def _without_long_season(y: np.ndarray, season: int, horizon: int) -> tuple[np.ndarray, np.ndarray]:

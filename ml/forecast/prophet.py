@@ -20,7 +20,7 @@ def fit_all(pasts: Sequence[Series]) -> list["Prophet"]:
     """A fitted model for each series, in order; Stan works in processes of its own, so that threads suffice."""
     if not pasts:
         return []
-    _quiet_import()  # before the threads do, all at once
+    quiet_import()  # before the threads do, all at once
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(_fit, pasts))
 
@@ -31,20 +31,20 @@ def continue_model(model: "Prophet", ds: pd.DatetimeIndex) -> np.ndarray:
 
 def dumps(model: "Prophet") -> str:
     """Prophet's own JSON."""
-    _quiet_import()
+    quiet_import()
     from prophet.serialize import model_to_json
 
     return model_to_json(model)
 
 
 def loads(text: str) -> "Prophet":
-    _quiet_import()
+    quiet_import()
     from prophet.serialize import model_from_json
 
     return model_from_json(text)
 
 
-def _quiet_import() -> None:
+def quiet_import() -> None:
     logging.getLogger("prophet").setLevel(logging.CRITICAL)  # that plotting extras are missing is nobody's news
     logging.getLogger("cmdstanpy").disabled = True  # what goes wrong is raised
     import prophet  # noqa: F401

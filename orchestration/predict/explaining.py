@@ -20,49 +20,34 @@ def explanations(connection: psycopg.Connection, judged: "pd.DataFrame") -> list
     """
     from ml.anomaly import explain
 
-    parts = _parts(connection, judged[judged["is_anomaly"]])
-    told = []
-    for row in judged.itertuples():
-        if not row.is_anomaly:
-            told.append(None)
-            continue
-        along = explain.moved_along(judged, row.unique_id, row.ds).head(TOLD)
-        told.append(
-            {
-                "segments": _segments(parts.get((row.unique_id, row.ds))),
-                "moved_along": [
-                    {"series_id": one.unique_id, "direction": one.direction, "effect_size": round(one.effect_size, 3)}
-                    for one in along.itertuples()
-                ],
-            }
+    anomalies = judged.loc[judged["is_anomaly"], ["unique_id", "ds"]]
+    told = {key: {"segments": [], "moved_along": []} for key in anomalies.itertuples(index=False, name=None)}
+    values = _parts(connection, anomalies)
+    if len(values):
+        for one in explain.segments(values, TOLD, ["unique_id", "ds"]).itertuples():
+            told[one.unique_id, one.ds]["segments"].append(
+                {
+                    "segment": one.segment,
+                    "value": one.value,
+                    "expected": one.expected,
+                    "change_rate": round(one.change_rate, 6) if one.expected else None,
+                    "share": round(one.share, 6),
+                }
+            )
+    for one in explain.moved_along(judged, TOLD).itertuples():
+        told[one.unique_id, one.ds]["moved_along"].append(
+            {"series_id": one.other, "direction": one.direction, "effect_size": round(one.effect_size, 3)}
         )
-    return told
+    return [told.get(key) for key in zip(judged["unique_id"], judged["ds"], strict=True)]
 
 
-def _segments(values: "pd.DataFrame | None") -> list[dict]:
-    from ml.anomaly import explain
-
-    if values is None or not (values["segment"] == "all").any():
-        return []
-    return [
-        {
-            "segment": one.segment,
-            "value": one.value,
-            "expected": one.expected,
-            "change_rate": round(one.change_rate, 6) if one.expected else None,
-            "share": round(one.share, 6),
-        }
-        for one in explain.segments(values, TOLD).itertuples()
-    ]
-
-
-def _parts(connection: psycopg.Connection, anomalies: "pd.DataFrame") -> "dict[tuple, pd.DataFrame]":
-    """For each anomaly (series and hour), every segment's value and what was expected of it."""
+def _parts(connection: psycopg.Connection, anomalies: "pd.DataFrame") -> "pd.DataFrame":
+    """For each anomaly whose whole is known, every segment's value and what was expected of it."""
     import pandas as pd
 
     asked = {"metrics": anomalies["unique_id"].to_list(), "hours": [ds.value // 10**9 for ds in anomalies["ds"]]}
     rows = connection.execute((SQL / "segment_hours.sql").read_text(), asked | {"weeks": WEEKS}).fetchall()
-    frame = pd.DataFrame(rows, columns=["metric", "hour", "segment", "value", "expected"])
-    frame["ds"] = pd.to_datetime(frame["hour"], unit="s")
-    groups = frame.groupby(["metric", "ds"])
-    return {key: one[["segment", "value", "expected"]] for key, one in groups}
+    frame = pd.DataFrame(rows, columns=["unique_id", "hour", "segment", "value", "expected"])
+    frame["ds"] = pd.to_datetime(frame.pop("hour"), unit="s")
+    has_whole = (frame["segment"] == "all").groupby([frame["unique_id"], frame["ds"]]).transform("any")
+    return frame[has_whole]

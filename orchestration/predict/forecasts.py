@@ -2,19 +2,22 @@
 
 import json
 from datetime import UTC, datetime, time
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import psycopg
 
-from orchestration.predict import artefacts, inputs, registry
+from orchestration.predict import artefacts, inputs
+from orchestration.predict.made import Challenger, Lesson
 from orchestration.predict.registry import Metrics, Model
 from orchestration.predict.series import Wanted
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ml.forecast import Learned
     from ml.promotion import Comparison
 
 WINDOWS, WINDOWS_OF_MANY = 3, 1  # past origins that a model is judged at: many series tell enough at one
@@ -42,8 +45,15 @@ def too_little(wanted: Wanted) -> str | None:
     )
 
 
-def learn(wanted: Wanted, serving: Model | None) -> "tuple[bytes, Metrics, Comparison | None]":
-    """A challenger's artefact, its scores at past origins beside a plain baseline, and beside the model in service."""
+def lesson(wanted: Wanted) -> Lesson:
+    name = model_name(wanted.name)
+    if reason := too_little(wanted):
+        return Lesson(name, reason=reason)
+    return Lesson(name, partial(learn, wanted), inputs.checksum(wanted.frame), parameters(wanted) | {"seed": SEED})
+
+
+def learn(wanted: Wanted, before: bytes | None) -> Challenger:
+    """A challenger and its scores at past origins, beside a plain baseline and beside the model in service."""
     from ml import forecast
 
     windows = _windows(wanted)
@@ -51,10 +61,10 @@ def learn(wanted: Wanted, serving: Model | None) -> "tuple[bytes, Metrics, Compa
     learned = forecast.learn(
         wanted.frame, wanted.asked.horizon, wanted.freq, wanted.levels, windows, country=country, known=known
     )
-    return (
+    return Challenger(
         artefacts.dump_forecasters(learned.forecasters),
         _metrics(wanted, learned.scores, windows),
-        _against(wanted, learned.told, serving, windows),
+        _against(wanted, learned, before, windows),
     )
 
 
@@ -96,20 +106,23 @@ def _metrics(wanted: Wanted, scores: "pd.DataFrame", windows: int) -> Metrics:
     )
 
 
-def _against(wanted: Wanted, told: "pd.DataFrame", serving: Model | None, windows: int) -> "Comparison | None":
+def _against(wanted: Wanted, learned: "Learned", before: bytes | None, windows: int) -> "Comparison | None":
     """The paired losses of the challenger and of the model in service, at the same origins of the same series.
 
     A series that the model in service does not know it would have forecast no better than the plain baseline. None
-    where there is nothing to compare with: no model, one for another horizon, or an artefact that is not whole.
+    where there is nothing to compare with: no model, or one for another horizon.
     """
-    if serving is None or registry.fault(serving) or serving.parameters.get("horizon") != wanted.asked.horizon:
+    if before is None:
         return None
     from ml import forecast, promotion
 
-    forecasters = artefacts.load_forecasters(registry.load_artefact(serving))
-    before = forecast.replay(forecasters, wanted.frame, windows, country=wanted.country, known=wanted.known)
+    forecasters = artefacts.load_forecasters(before)
+    if forecasters[0].horizon != learned.forecasters[0].horizon:
+        return None
+    told = learned.told
+    said = forecast.replay(forecasters, wanted.frame, windows, country=wanted.country, known=wanted.known)
     key = ["unique_id", "window", "step"]
-    both = told.merge(before[[*key, "yhat"]], "left", key, suffixes=("", "_before")).dropna(subset=["y", "yhat"])
+    both = told.merge(said[[*key, "yhat"]], "left", key, suffixes=("", "_before")).dropna(subset=["y", "yhat"])
     both["yhat_before"] = both["yhat_before"].fillna(both["baseline"])
     scale = both["unique_id"].map(_scales(wanted))
     both = both[scale > 0].assign(scale=scale)
@@ -139,16 +152,16 @@ def said_already(connection: psycopg.Connection, wanted: Wanted, model: Model, l
     return connection.execute(query, [model.model_id, _short_hash(wanted), load_id]).fetchone() is not None
 
 
-def known_to(model: Model) -> set[str]:
+def known_to(artefact: bytes) -> set[str]:
     """The series that a model learned."""
-    return {one.unique_id for one in artefacts.load_forecasters(registry.load_artefact(model))}
+    return {one.unique_id for one in artefacts.load_forecasters(artefact)}
 
 
-def say(wanted: Wanted, model: Model, zone: str, load_id: int) -> list[tuple]:
+def say(wanted: Wanted, artefact: bytes, model_id: str, zone: str, load_id: int) -> list[tuple]:
     """The rows of ml.forecasts that follow the newest final step of each series, reconciled where parts add up."""
     from ml import forecast
 
-    forecasters = artefacts.load_forecasters(registry.load_artefact(model))
+    forecasters = artefacts.load_forecasters(artefact)
     told = forecast.predict(forecasters, wanted.frame, country=wanted.country, known=wanted.known)
     names = set(told["unique_id"])
     is_whole = all({name, *parts} <= names for name, parts in wanted.hierarchy.items())
@@ -165,7 +178,7 @@ def say(wanted: Wanted, model: Model, zone: str, load_id: int) -> list[tuple]:
                 moment(one["ds"], zone),
                 *limits,
                 json.dumps(intervals),
-                model.model_id,
+                model_id,
                 load_id,
                 data_hash,
             )

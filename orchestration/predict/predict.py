@@ -1,14 +1,17 @@
 """Writes what the models in service say of the newest published figures, and what is unusual in them."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime, time, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import psycopg
 
 from orchestration import settings
+from orchestration.errors import TidemarkError
 from orchestration.predict import (
     artefacts,
     behaviour,
@@ -23,6 +26,7 @@ from orchestration.predict import (
     recommendations,
     registry,
     series,
+    workers,
 )
 from orchestration.predict.made import Made
 from orchestration.predict.registry import Model
@@ -51,7 +55,7 @@ class _Prediction:
     told: Predicted | None  # nothing is said of what stands beside another one
     table: str
     columns: tuple[str, ...]
-    rows: list[tuple]
+    rows: list[tuple] | Callable[[], list[tuple]]  # or what computes them in a process of its own
     replaces: str = "false"  # a condition over the table
     values: tuple = ()
 
@@ -61,10 +65,21 @@ def predict_forecasts(connection: psycopg.Connection, names: Sequence[str] | Non
 
     `names`: only these forecasts. A forecast is frozen: from the same history, a model's stands as it was made.
     """
+    workers.warm()
     with inputs.snapshot(connection) as mark:
         asked = list(settings.forecasts().forecasts) if names is None else names
         made = [one for name in asked for one in _forecasts(connection, name, mark)]
-    return _write(connection, made)
+    jobs = {one.told.model_id: one.rows for one in made if callable(one.rows)}
+    said, failed = {}, []
+    with closing(workers.side_by_side(jobs)) as told:
+        for model_id, rows in told:
+            if isinstance(rows, workers.Failed):
+                failed.append(f"{model_id} ({rows.reason})")
+            else:
+                said[model_id] = rows
+    if failed:
+        raise TidemarkError(f"No forecast was written, as some failed: {'; '.join(failed)}. Train again.")
+    return _write(connection, [_with_rows(one, said.get(one.told.model_id)) for one in made])
 
 
 def predict_anomalies(connection: psycopg.Connection) -> list[Predicted]:
@@ -117,20 +132,28 @@ def judge_behaviour(connection: psycopg.Connection) -> list[Predicted]:
 
 
 def _forecasts(connection: psycopg.Connection, name: str, mark: int) -> list[_Prediction]:
-    made = []
+    """What is to be said; its rows are a function that has yet to compute them."""
+    made, zone = [], inputs.timezone(connection)
     models = registry.predicting(connection, forecasts.model_name(name))
     for model in models:
-        wanted = series.read(connection, name, forecasts.known_to(model))
+        artefact = registry.load_artefact(model)
+        wanted = series.read(connection, name, forecasts.known_to(artefact))
         if wanted.frame.empty:
             made.append(_nothing(model.name, model))
         elif forecasts.said_already(connection, wanted, model, mark):
             reason = "Its forecast from this history is made and stands."
             made.append(_Prediction(Predicted(model.name, model.model_id, reason=reason), "", (), []))
         else:
-            rows = forecasts.say(wanted, model, inputs.timezone(connection), mark)
-            told = Predicted(model.name, model.model_id, len(rows))
+            rows = partial(forecasts.say, wanted, artefact, model.model_id, zone, mark)
+            told = Predicted(model.name, model.model_id)
             made.append(_Prediction(told, "ml.forecasts", forecasts.COLUMNS, rows))
     return made or [_nothing(forecasts.model_name(name), None)]
+
+
+def _with_rows(prediction: _Prediction, rows: list[tuple] | None) -> _Prediction:
+    if rows is None:
+        return prediction
+    return replace(prediction, told=replace(prediction.told, rows=len(rows)), rows=rows)
 
 
 def _anomalies(connection: psycopg.Connection, mark: int) -> _Prediction:
@@ -142,7 +165,7 @@ def _anomalies(connection: psycopg.Connection, mark: int) -> _Prediction:
     from ml import anomaly
 
     judged = anomaly.detect(hours, "h").merge(hours, on=["unique_id", "ds"]).dropna(subset="expected")
-    hour = [ds.to_pydatetime().replace(tzinfo=UTC) for ds in judged["ds"]]
+    hour = judged["ds"].dt.tz_localize("UTC").astype(object)
     figures = judged[["y", *_FIGURES]].itertuples(index=False)
     told = [told and json.dumps(told) for told in explaining.explanations(connection, judged)]
     rows = [

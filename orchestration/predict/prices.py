@@ -1,6 +1,7 @@
 """Which price of a product would earn most, by how demand followed its prices so far."""
 
 import json
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,8 @@ import psycopg
 from orchestration import settings
 from orchestration.predict import registry
 from orchestration.predict.inputs import SQL
-from orchestration.predict.made import Made
-from orchestration.predict.registry import Metrics, Model
+from orchestration.predict.made import Challenger, Lesson, Made
+from orchestration.predict.registry import Metrics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,25 +46,29 @@ def read(connection: psycopg.Connection) -> "pd.DataFrame":
 
     rows = connection.execute((SQL / "price_days.sql").read_text()).fetchall()
     frame = pd.DataFrame(rows, columns=["product_id", "category", "day", "units", "price", "exposure"])
-    promotions = settings.prices().promotions
+    events = settings.forecasts().events.values()
     named = zip(frame["day"], frame["product_id"], frame["category"], strict=True)
-    return frame.assign(is_promotion=[any(one.covers(*which) for one in promotions) for which in named])
+    return frame.assign(is_promotion=[any(one.promotes(*which) for one in events) for which in named])
 
 
-def train(connection: psycopg.Connection, days: "pd.DataFrame", mark: int, marks: dict[str, int]) -> Model | str:
-    """Estimate, test on the last fifth of the days beside demand that knows no price, and register."""
-    if len(days) < LEAST_ROWS:
-        return f"Prices are known on {len(days)} days of products: a test needs {LEAST_ROWS}."
+def lesson(connection: psycopg.Connection) -> Lesson:
     import pandas as pd
 
+    days = read(connection)
+    if len(days) < LEAST_ROWS:
+        return Lesson(NAME, reason=f"Prices are known on {len(days)} days of products: a test needs {LEAST_ROWS}.")
     from ml import prices
 
     data_hash = sha256(pd.util.hash_pandas_object(days, index=False).to_numpy().tobytes()).hexdigest()
-    parameters = {"level": prices.LEVEL}
-    if found := registry.already_judged(connection, NAME, data_hash, parameters):
-        return found
+    return Lesson(NAME, partial(learn, days), data_hash, {"level": prices.LEVEL})
+
+
+def learn(days: "pd.DataFrame", before: bytes | None) -> Challenger | str:
+    """Estimate, and test on the last fifth of the days, beside demand that knows no price and the one in service."""
+    from ml import prices
+
     try:
-        scored = prices.evaluate(days)
+        scored, against = prices.evaluate(days, before and _load(before))
     except ValueError as error:
         return str(error)
     metrics = Metrics(
@@ -77,7 +82,14 @@ def train(connection: psycopg.Connection, days: "pd.DataFrame", mark: int, marks
     )
     known = prices.elasticities(days).reset_index()
     artefact = json.dumps(json.loads(known.to_json(orient="records", double_precision=15)), sort_keys=True).encode()
-    return registry.register(connection, NAME, artefact, metrics, mark, data_hash, parameters, marks=marks)
+    return Challenger(artefact, metrics, against)
+
+
+def _load(artefact: bytes) -> "pd.DataFrame":
+    """What `ml.prices.elasticities` returned."""
+    import pandas as pd
+
+    return pd.DataFrame(json.loads(artefact)).set_index("product_id")
 
 
 def predict(connection: psycopg.Connection) -> list[Made]:
@@ -89,8 +101,7 @@ def predict(connection: psycopg.Connection) -> list[Made]:
 
     from ml import prices
 
-    records = json.loads(registry.load_artefact(model))
-    known = pd.DataFrame(records).set_index("product_id")
+    known = _load(registry.load_artefact(model))
     shown = connection.execute(
         "select product_id, currency, price::double precision, sold_units_28d::double precision from api.products"
     ).fetchall()

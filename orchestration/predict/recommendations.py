@@ -1,6 +1,7 @@
 """Recommends content, lessons and products: to people, to open rooms by their members, to sellers by their buyers."""
 
 from collections.abc import Sequence
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -8,8 +9,8 @@ import psycopg
 
 from orchestration.predict import artefacts, registry
 from orchestration.predict.inputs import SQL
-from orchestration.predict.made import Made
-from orchestration.predict.registry import Metrics, Model
+from orchestration.predict.made import Challenger, Lesson, Made
+from orchestration.predict.registry import Metrics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,18 +44,26 @@ def read(connection: psycopg.Connection, kind: str) -> Interactions:
     return Interactions(kind, frame, _frame(connection, f"items_{kind}", ["item_id", "category"]))
 
 
-def train(connection: psycopg.Connection, known: Interactions, mark: int, marks: dict[str, int]) -> Model | str:
-    """Tune, test by time beside popularity, and register; or say in one sentence why that cannot be done."""
-    name, frame = model_name(known.kind), known.frame
-    if len(frame) < LEAST_INTERACTIONS:
-        return f"There are {len(frame)} interactions with {known.kind}: a test needs {LEAST_INTERACTIONS}."
+def lesson(connection: psycopg.Connection, kind: str) -> Lesson:
+    known, name = read(connection, kind), model_name(kind)
+    if len(known.frame) < LEAST_INTERACTIONS:
+        reason = f"There are {len(known.frame)} interactions with {kind}: a test needs {LEAST_INTERACTIONS}."
+        return Lesson(name, reason=reason)
     from ml import recommend
 
-    data_hash, parameters = _hash(known), {"count": recommend.COUNT, "seed": recommend.SEED}
-    if found := registry.already_judged(connection, name, data_hash, parameters):
-        return found
+    parameters = {"count": recommend.COUNT, "seed": recommend.SEED}
+    return Lesson(name, partial(learn, known), _hash(known), parameters)
+
+
+def learn(known: Interactions, before: bytes | None) -> Challenger | str:
+    """Tune, and test by time, beside popularity and the model in service; or say why that cannot be done."""
+    from ml import recommend
+
+    frame = known.frame
     try:
-        scored = recommend.evaluate(frame, frame["at"].quantile(0.8), known.items)
+        scored, against = recommend.evaluate(
+            frame, frame["at"].quantile(0.8), known.items, before and artefacts.load_recommender(before)
+        )
     except ValueError as error:
         return str(error)
     metrics = Metrics(
@@ -67,8 +76,7 @@ def train(connection: psycopg.Connection, known: Interactions, mark: int, marks:
         also={measure: scored[measure] for measure in ("ndcg_recent", "ndcg_ease", "coverage")},
     )
     model = recommend.fit(frame, recommend.tune(frame, recommend.SETTINGS, known.items))
-    artefact = artefacts.dump_recommender(model)
-    return registry.register(connection, name, artefact, metrics, mark, data_hash, parameters, marks=marks)
+    return Challenger(artefacts.dump_recommender(model), metrics, against)
 
 
 def predict(connection: psycopg.Connection) -> list[Made]:

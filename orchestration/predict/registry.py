@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 COVERAGE_BAND = {"80": 0.1, "95": 0.06}  # how far from its claim an interval's coverage may lie, as a share
 CALIBRATION_BAND = 0.05
 CODE = ("ml", "orchestration/predict")
-LIBRARIES = ("lightgbm", "numpy", "pandas", "prophet", "scikit-learn", "statsforecast")
+LIBRARIES = ("implicit", "lightgbm", "numpy", "pandas", "prophet", "scikit-learn", "statsforecast")
 _COLUMNS = (
     "model_id, name, version, stage, metrics, load_id, data_hash, parameters, libraries, artefact, sha256, hmac, "
     "marks, code, seed, reference, verdict, share"
@@ -277,6 +277,14 @@ def listed(connection: psycopg.Connection, name: str | None = None) -> list[Mode
 
 def in_service(connection: psycopg.Connection, name: str) -> Model | None:
     return _one(connection, "name = %s and stage = 'serving'", [name])
+
+
+def whole_in_service(connection: psycopg.Connection, name: str) -> tuple[str | None, bytes | None]:
+    """What a challenger is compared with: the version in service and its artefact, which is None if it is not whole."""
+    model = in_service(connection, name)
+    if model is None:
+        return None, None
+    return model.model_id, None if fault(model) else _path(model).read_bytes()
 
 
 def predicting(connection: psycopg.Connection, name: str) -> list[Model]:

@@ -1,6 +1,7 @@
 """Trains every model on final figures, scores it out of sample beside a plain baseline, and registers it."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,8 +21,10 @@ from orchestration.predict import (
     recommendations,
     registry,
     series,
+    workers,
 )
 from orchestration.predict.forecasts import model_name
+from orchestration.predict.made import Challenger, Lesson
 from orchestration.predict.registry import Metrics, Model
 
 if TYPE_CHECKING:
@@ -66,88 +69,87 @@ def train_all(
     """Train and register the forecasts of config/forecasts.yml, the detection of hourly anomalies, churn, success of
     rooms, recommendations, and what prices do.
 
-    `names`: only these models. The connection must be outside of a transaction. Each model is registered in a
-    transaction of its own; the others are trained even if one fails, and the one in service stays there. Raises
-    TidemarkError that names all that failed. What the same data gave before is not trained again.
+    `names`: only these models. `on_model` hears the name of each whose learning begins. The connection must be outside
+    of a transaction. Models learn side by side; each is registered in a transaction of its own, in order. The others
+    are trained even if one fails, and the one in service stays there. Raises TidemarkError that names all that failed.
+    What the same data gave before is not trained again.
     """
+    workers.warm()
     with inputs.snapshot(connection) as mark:
         marks = inputs.marks_of_all(connection)
-        forecast_names = settings.forecasts().forecasts
-        wanted = [series.read(connection, name) for name in forecast_names if _is_asked(model_name(name), names)]
-        hours = inputs.hourly(connection)
-        churn = _churn_input(connection)
-        known = [recommendations.read(connection, kind) for kind in recommendations.KINDS]
-        price_days = prices.read(connection)
-        rooms = _Outcomes(*openings.known(connection))
-    jobs: dict[str, Callable[[], TrainedModel]] = {
-        model_name(one.name): partial(_train_forecast, connection, one, mark, marks) for one in wanted
-    }
-    jobs[ANOMALIES] = partial(_train_anomalies, connection, hours, mark, marks)
-    jobs[CHURN] = partial(_train_churn, connection, churn, mark, marks)
-    jobs[ROOM_SUCCESS] = partial(_train_room_success, connection, rooms, mark, marks)
-    for one in known:
-        name = recommendations.model_name(one.kind)
-        jobs[name] = partial(_learned, name, partial(recommendations.train, connection, one, mark, marks))
-    jobs[prices.NAME] = partial(_learned, prices.NAME, partial(prices.train, connection, price_days, mark, marks))
-    trained, failed = [], []
-    for name, job in jobs.items():
-        if _is_asked(name, names):
-            on_model(name)
-            try:
-                trained.append(job())
-            except (ValueError, ArithmeticError, RuntimeError) as error:  # what learning itself raises
-                failed.append(f"{name} ({' '.join(str(error).split())})")
+        lessons = [read(connection) for name, read in _readers().items() if names is None or name in names]
+    trained = {lesson.name: _known(connection, lesson) for lesson in lessons}
+    jobs, challenged = {}, {}
+    for lesson in lessons:
+        if trained[lesson.name] is None:
+            challenged[lesson.name], before = registry.whole_in_service(connection, lesson.name)
+            jobs[lesson.name] = partial(lesson.learn, before)
+    failed, asked = [], {lesson.name: lesson for lesson in lessons}
+    with closing(workers.side_by_side(jobs, on_model)) as learned:
+        for name, told in learned:
+            if isinstance(told, workers.Failed):
+                failed.append(f"{name} ({told.reason})")
+            elif isinstance(told, str):
+                trained[name] = TrainedModel(name, reason=told)
+            else:
+                model = registry.register(
+                    connection,
+                    name,
+                    told.artefact,
+                    told.metrics,
+                    mark,
+                    asked[name].data_hash,
+                    asked[name].parameters,
+                    against=told.against,
+                    challenged=challenged[name],
+                    reference=told.reference,
+                    marks=marks,
+                )
+                trained[name] = _trained(model)
     if failed:
         raise TidemarkError(f"Not trained, and left in service as it was: {'; '.join(failed)}.")
-    return trained
+    return list(trained.values())
 
 
-def _is_asked(name: str, names: Sequence[str] | None) -> bool:
-    return names is None or name in names
+def _readers() -> dict[str, Callable[[psycopg.Connection], Lesson]]:
+    """For each model what reads its lesson, in the order in which they begin."""
+
+    def forecast(name: str, connection: psycopg.Connection) -> Lesson:
+        return forecasts.lesson(series.read(connection, name))
+
+    found = {model_name(name): partial(forecast, name) for name in settings.forecasts().forecasts}
+    found |= {ANOMALIES: _anomalies, CHURN: _churn, ROOM_SUCCESS: _room_success}
+    for kind in recommendations.KINDS:
+        found[recommendations.model_name(kind)] = partial(recommendations.lesson, kind=kind)
+    return found | {prices.NAME: prices.lesson}
 
 
-def _train_forecast(
-    connection: psycopg.Connection, wanted: "series.Wanted", mark: int, marks: dict[str, int]
-) -> TrainedModel:
-    name = model_name(wanted.name)
-    if reason := forecasts.too_little(wanted):
-        return TrainedModel(name, reason=reason)
-    data_hash, parameters = inputs.checksum(wanted.frame), forecasts.parameters(wanted) | {"seed": forecasts.SEED}
-    if known := registry.already_judged(connection, name, data_hash, parameters):
-        return _trained(known)
-    serving = registry.in_service(connection, name)
-    artefact, metrics, against = forecasts.learn(wanted, serving)
-    return _trained(
-        registry.register(
-            connection,
-            name,
-            artefact,
-            metrics,
-            mark,
-            data_hash,
-            parameters,
-            against=against,
-            challenged=serving and serving.model_id,
-            marks=marks,
-        )
-    )
+def _known(connection: psycopg.Connection, lesson: Lesson) -> TrainedModel | None:
+    """What is told of a model that needs no training: too little to learn from, or the same gave one before."""
+    if lesson.reason:
+        return TrainedModel(lesson.name, reason=lesson.reason)
+    judged = registry.already_judged(connection, lesson.name, lesson.data_hash, lesson.parameters)
+    return _trained(judged) if judged else None
 
 
-def _train_anomalies(
-    connection: psycopg.Connection, hours: "pd.DataFrame", mark: int, marks: dict[str, int]
-) -> TrainedModel:
-    """Nothing is fitted: what is registered is how the detection is set, and how well it finds planted anomalies."""
+def _anomalies(connection: psycopg.Connection) -> Lesson:
+    hours = inputs.hourly(connection)
     longest = int(hours.groupby("unique_id").size().max()) if len(hours) else 0
     if longest < LEAST_HOURS:
-        return TrainedModel(
+        return Lesson(
             ANOMALIES, reason=f"There are {longest} complete hours: anomalies that can be tested need {LEAST_HOURS}."
         )
-    from ml import anomaly
-    from ml.anomaly import season, trials
+    from ml.anomaly import season
 
-    data_hash, parameters = inputs.checksum(hours), {"threshold": season.THRESHOLD, "seed": SEED}
-    if known := registry.already_judged(connection, ANOMALIES, data_hash, parameters):
-        return _trained(known)
+    parameters = {"threshold": season.THRESHOLD, "seed": SEED}
+    return Lesson(ANOMALIES, partial(_learn_anomalies, hours, parameters), inputs.checksum(hours), parameters)
+
+
+def _learn_anomalies(hours: "pd.DataFrame", parameters: dict, before: bytes | None) -> Challenger:
+    """Nothing is fitted: what is registered is how the detection is set, and how well it finds planted anomalies."""
+    from ml import anomaly
+    from ml.anomaly import trials
+
     planted, truth = trials.inject(hours, SEED)
     judged = planted["ds"] >= planted.groupby("unique_id")["ds"].transform("median")
     own = trials.score_alerts(anomaly.detect(planted, "h")[judged.to_numpy()], truth)
@@ -161,38 +163,28 @@ def _train_anomalies(
         tested_on=f"{len(truth)} planted anomalies",
         also={"precision": own["precision"], "recall": own["recall"]},
     )
-    artefact = artefacts.dump_parameters(parameters)
-    return _trained(
-        registry.register(connection, ANOMALIES, artefact, metrics, mark, data_hash, parameters, marks=marks)
-    )
+    return Challenger(artefacts.dump_parameters(parameters), metrics)
 
 
-def _churn_input(connection: psycopg.Connection) -> _Outcomes | None:
+def _churn(connection: psycopg.Connection) -> Lesson:
     first_day = connection.execute("select min(day) from api.user_daily").fetchone()[0]
     newest_day = inputs.newest_final_day(connection)
-    if first_day is None or newest_day is None:
-        return None
-    frame = features.churn_features(connection, features.training_cutoffs(first_day, newest_day))
-    return _Outcomes(frame, features.churn_labels(connection, frame))
-
-
-def _train_churn(
-    connection: psycopg.Connection, churn: _Outcomes | None, mark: int, marks: dict[str, int]
-) -> TrainedModel:
-    if reason := _too_little(churn):
-        return TrainedModel(CHURN, reason=reason)
+    known = None
+    if first_day is not None and newest_day is not None:
+        frame = features.churn_features(connection, features.training_cutoffs(first_day, newest_day))
+        known = _Outcomes(frame, features.churn_labels(connection, frame))
+    if reason := _too_little(known):
+        return Lesson(CHURN, reason=reason)
     parameters = {"horizon_days": features.HORIZON_DAYS, "window_days": features.WINDOW_DAYS, "seed": SEED}
-    plain = (features.RECENCY, "days since last seen alone")
-    return _train_outcome(connection, CHURN, churn, plain, "people", parameters, mark, marks)
+    return _outcome_lesson(CHURN, known, (features.RECENCY, "days since last seen alone"), "people", parameters)
 
 
-def _train_room_success(
-    connection: psycopg.Connection, rooms: _Outcomes, mark: int, marks: dict[str, int]
-) -> TrainedModel:
+def _room_success(connection: psycopg.Connection) -> Lesson:
+    rooms = _Outcomes(*openings.known(connection))
     by_week = rooms.labels.groupby(level="cutoff").agg(["size", "nunique"])
     usable = by_week[(by_week["size"] >= LEAST_ROOMS) & (by_week["nunique"] > 1)].index
     if len(usable) < 2:
-        return TrainedModel(
+        return Lesson(
             ROOM_SUCCESS,
             reason=f"The success of rooms needs two weeks of at least {LEAST_ROOMS} rooms each, of which some matched "
             f"and some did not: there are {len(usable)}.",
@@ -200,27 +192,19 @@ def _train_room_success(
     is_usable = rooms.features.index.get_level_values("cutoff").isin(usable)
     chosen = _Outcomes(rooms.features[is_usable], rooms.labels[is_usable])
     parameters = {"horizon_hours": openings.HORIZON_HOURS, "seed": SEED}
-    plain = ("members", "the number of members alone")
-    return _train_outcome(connection, ROOM_SUCCESS, chosen, plain, "rooms", parameters, mark, marks)
+    return _outcome_lesson(ROOM_SUCCESS, chosen, ("members", "the number of members alone"), "rooms", parameters)
 
 
-def _train_outcome(
-    connection: psycopg.Connection,
-    name: str,
-    known: _Outcomes,
-    plain: tuple[str, str],
-    who: str,
-    parameters: dict,
-    mark: int,
-    marks: dict[str, int],
-) -> TrainedModel:
-    """A model of what becomes of people or rooms; `plain` is the feature that alone is the baseline, and its name."""
-    at = known.features.index.get_level_values("cutoff").to_series(index=known.features.index)
+def _outcome_lesson(name: str, known: _Outcomes, plain: tuple[str, str], who: str, parameters: dict) -> Lesson:
+    """What becomes of people or rooms; `plain` is the feature that alone is the baseline, and its name."""
     data_hash = inputs.checksum(known.features.assign(label=known.labels))
-    if judged := registry.already_judged(connection, name, data_hash, parameters):
-        return _trained(judged)
+    return Lesson(name, partial(_learn_outcome, known, plain, who), data_hash, parameters)
+
+
+def _learn_outcome(known: _Outcomes, plain: tuple[str, str], who: str, before: bytes | None) -> Challenger:
     from ml import churn as learning
 
+    at = known.features.index.get_level_values("cutoff").to_series(index=known.features.index)
     column, plain_name = plain
     scored = learning.evaluate(known.features, known.labels, at, column)
     metrics = Metrics(
@@ -232,44 +216,30 @@ def _train_outcome(
         tested_on=f"{scored['n']} {who} at {at.max():%Y-%m-%d}, learned from earlier ones",
         also={measure: scored[measure] for measure in ("auc", "auc_plain", "ece")},
     )
-    serving = registry.in_service(connection, name)
     model = learning.train(known.features, known.labels, at)
     newest = known.features[(at == at.max()).to_numpy()]  # older ones differ by the time that went by
     newest = newest.assign(score=learning.probability(model, newest))
-    return _trained(
-        registry.register(
-            connection,
-            name,
-            artefacts.dump_churn_model(model),
-            metrics,
-            mark,
-            data_hash,
-            parameters,
-            against=_outcome_against(known, at, serving),
-            challenged=serving and serving.model_id,
-            marks=marks,
-            reference=drifting.reference(newest),
-        )
-    )
+    against = _outcome_against(known, at, before)
+    return Challenger(artefacts.dump_churn_model(model), metrics, against, drifting.reference(newest))
 
 
-def _outcome_against(known: _Outcomes, at: "pd.Series", serving: Model | None) -> "Comparison | None":
+def _outcome_against(known: _Outcomes, at: "pd.Series", before: bytes | None) -> "Comparison | None":
     """Brier losses of each at the newest cut-off: of what was learned before it, and of the model in service.
 
     The one in service may have seen that cut-off: that is in its favour.
     """
-    if serving is None or registry.fault(serving):
+    if before is None:
         return None
     from ml import churn as learning
     from ml import promotion
 
-    before = artefacts.load_churn_model(registry.load_artefact(serving))
-    if not set(before.features) <= set(known.features.columns):
+    serving = artefacts.load_churn_model(before)
+    if not set(serving.features) <= set(known.features.columns):
         return None
     is_newest = (at == at.max()).to_numpy()
     past, newest, happened = known.features[~is_newest], known.features[is_newest], known.labels[is_newest]
     challenger = learning.train(past, known.labels[~is_newest], at[~is_newest])
-    losses = [(learning.probability(model, newest) - happened.to_numpy()) ** 2 for model in (challenger, before)]
+    losses = [(learning.probability(model, newest) - happened.to_numpy()) ** 2 for model in (challenger, serving)]
     who = newest.index.get_level_values(1).to_numpy()
     return promotion.compare_paired(*losses, who, SEED)
 
@@ -292,11 +262,6 @@ def _too_little(churn: _Outcomes | None) -> str | None:
 
 def _trained(model: Model) -> TrainedModel:
     return TrainedModel(model.name, model.model_id, model.stage, model.metrics, model.verdict)
-
-
-def _learned(name: str, learn: Callable[[], Model | str]) -> TrainedModel:
-    learned = learn()
-    return TrainedModel(name, reason=learned) if isinstance(learned, str) else _trained(learned)
 
 
 def summary(trained: Sequence[TrainedModel]) -> Iterator[tuple[str, str]]:

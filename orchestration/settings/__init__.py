@@ -32,7 +32,7 @@ from orchestration.settings.contract import Contract, Handling
 from orchestration.settings.environment import ROOT, settings
 from orchestration.settings.exports import Export, Exports
 from orchestration.settings.forecasts import Forecast, Forecasts
-from orchestration.settings.prices import Prices, Promotion
+from orchestration.settings.prices import Prices
 from orchestration.settings.reports import Recipient, Report, Reports
 from orchestration.settings.retention import Kept, Retention
 from orchestration.settings.sources import (

@@ -36,6 +36,20 @@ class KnownEvent(Config):
     days: list[tuple[date, date]] = Field(min_length=1, description="spans, first and last day")
     size: float = Field(1.0, gt=0, description="such as a discount")
     of: list[str] = Field([], description="the forecasts that it concerns; all where left out")
+    is_promotion: bool = Field(False, description="more was sold for reasons other than the price")
+    products: list[str] = Field([], description="what was promoted; with categories left out, too: everything")
+    categories: list[str] = []
+
+    @model_validator(mode="after")
+    def _promotes(self) -> Self:
+        if (self.products or self.categories) and not self.is_promotion:
+            raise ValueError("products and categories are those of a promotion: say is_promotion: true, too")
+        return self
+
+    def promotes(self, day: date, product_id: str, category: str) -> bool:
+        is_meant = product_id in self.products or category in self.categories
+        is_on = any(first <= day <= last for first, last in self.days)
+        return self.is_promotion and is_on and (is_meant or not (self.products or self.categories))
 
 
 class Forecasts(Config):

@@ -30,6 +30,19 @@ def test_a_segment_from_nothing_and_one_against_the_trend():
         explain.segments(values(("c=new", 80, 0)))
 
 
+def test_several_wholes_are_explained_at_once_each_as_if_alone():
+    random = np.random.default_rng(2)
+    wholes = {}
+    for name in "xyz":
+        parts = [(f"c={place}", int(random.poisson(90)), 100) for place in range(6)]
+        wholes[name] = values(("all", sum(part[1] for part in parts), 600), *parts)
+    together = pd.concat([one.assign(metric=name) for name, one in wholes.items()], ignore_index=True)
+    told = explain.segments(together, 2, ["metric"])
+    for name, one in wholes.items():
+        alone = explain.segments(one, 2)
+        pd.testing.assert_frame_equal(told[told["metric"] == name][alone.columns].reset_index(drop=True), alone)
+
+
 @pytest.mark.parametrize(("drop", "least"), [(0.5, 0.85), (0.3, 0.65)])
 def test_the_true_slice_is_among_the_first_three(drop, least):
     assert trials.root_causes(drop, 100, seed=1) >= least
@@ -43,10 +56,12 @@ def test_what_moved_along_is_told_by_effect():
             "expected": 1.0,
             "direction": "up",
             "effect_size": [9.0, -4.0, 2.9, 5.0, 99.0],
+            "is_anomaly": [True, False, False, False, True],
         }
     )
-    told = explain.moved_along(judged, "a", pd.Timestamp("2026-01-01"))
-    assert list(told["unique_id"]) == ["d", "b"]
+    told = explain.moved_along(judged)
+    assert list(told["unique_id"]) == ["a", "a"] and list(told["other"]) == ["d", "b"]  # b was alone on the second day
+    assert list(explain.moved_along(judged, most=1)["other"]) == ["d"]
 
 
 def test_unusual_behaviour_is_found_with_its_reason():

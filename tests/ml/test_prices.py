@@ -94,7 +94,7 @@ def test_without_variation_nothing_is_said_of_a_product_alone():
 
 def test_prices_foretell_demand():
     frame, _ = shop(40)
-    scored = prices.evaluate(frame)
+    scored, _ = prices.evaluate(frame)
     assert scored["deviance"] < scored["deviance_without_price"]
     with pytest.raises(ValueError, match="varied"):
         prices.evaluate(frame.assign(price=20.0))

@@ -120,7 +120,7 @@ def test_movielens_in_small(data):
         }
     )
     offered = pd.DataFrame({"item_id": sorted(most), "category": ""})
-    scored = recommend.evaluate(frame, frame["at"].quantile(0.8), offered)
+    scored, _ = recommend.evaluate(frame, frame["at"].quantile(0.8), offered)
     assert scored["ndcg"] > 1.25 * scored["ndcg_popularity"]
     assert scored["ndcg"] > 0.97 * scored["ndcg_ease"]
     assert scored["coverage"] > 0.2

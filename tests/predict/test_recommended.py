@@ -6,7 +6,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from orchestration.predict import inputs, predict, prices, recommendations, registry
+from orchestration.predict import artefacts, predict, prices, registry, train
 from orchestration.warehouse import database
 
 NEWEST = date(2026, 3, 31)  # the newest complete day, see conftest
@@ -50,10 +50,9 @@ def taste(connection: psycopg.Connection) -> None:
 
 def test_products_are_learned_and_recommended_to_buyers_and_sellers(connection):
     taste(connection)
+    connection.execute("insert into raw.consents values ('x', 'e', 'u0', 'models', false, '2026-01-01', 1)")
     fill(connection, "marts.transactions", [("seller-1", f"u{person}", NEWEST) for person in range(0, 20, 2)])
-    with inputs.snapshot(connection) as mark:
-        known = recommendations.read(connection, "products")
-    model = recommendations.train(connection, known, mark, {})
+    [model] = train.train_all(connection, ["recommend_products"])
     assert model.stage == "serving" and model.metrics["value"] > 1.25 * model.metrics["baseline"]
     told = {one.name: one for one in predict.predict_recommendations(connection)}
     assert told["products"].model_id == model.model_id and "content yet" in told["content"].reason
@@ -65,6 +64,8 @@ def test_products_are_learned_and_recommended_to_buyers_and_sellers(connection):
     had = {
         tuple(row) for row in connection.execute("select user_id, product_id from intermediate.int_order_line_hours")
     }
+    learned = artefacts.load_recommender(registry.load_artefact(registry.one(connection, model.model_id)))
+    assert learned.people.sum() == 159 * 6 and "u0" not in {row[1] for row in rows}  # who does not agree is left out
     assert rows and not any((row[1], row[3]) in had for row in rows if row[0] == "products")
     assert "a9" not in {row[3] for row in rows}  # sold out
     firsts = {row[1]: row for row in rows if row[0] == "products" and row[8] == 1}
@@ -85,9 +86,13 @@ def test_products_are_learned_and_recommended_to_buyers_and_sellers(connection):
     ).fetchall()
     assert again == before
     connection.commit()
-    assert (
-        recommendations.train(connection, known, mark, {}).model_id == model.model_id
-    )  # what is known is not learned anew
+    assert train.train_all(connection, ["recommend_products"]) == [model]  # what is known is not learned anew
+
+    # learned anew from the same it is compared with itself, person by person, and is no better
+    connection.execute("update ml.models set data_hash = 'forgotten'")
+    connection.commit()
+    [challenger] = train.train_all(connection, ["recommend_products"])
+    assert challenger.stage == "rejected" and "not surely 1 % better than recommend_products-1" in challenger.verdict
 
 
 def test_open_rooms_get_content_of_their_category_that_they_did_not_vote_on(connection):
@@ -163,10 +168,10 @@ def test_prices_are_recommended_within_what_was_tried(connection):
     fill(connection, f"marts.product_daily ({columns})", days)
     fill(connection, "api.products", shown)
     fill(connection, "api.price_history", changes)
-    with inputs.snapshot(connection) as mark:
-        known = prices.read(connection)
+    known = prices.read(connection)
     assert len(known) == len(days) - len(changes)
-    model = prices.train(connection, known, mark, {})
+    connection.commit()
+    [model] = train.train_all(connection, [prices.NAME])
     assert registry.beats_baseline(model.metrics)
     [told] = predict.predict_prices(connection)
     assert told.rows == 12

@@ -1,4 +1,5 @@
--- What people used, rated or voted for. Seen counts a half, completed or voted for one, rated r of five stars (r / 4)².
+-- What people who agree to be learned from used, rated or voted for.
+-- Seen counts a half, completed or voted for one, rated r of five stars (r / 4)².
 with newest as (
     select (max(day) + 1)::timestamp at time zone ops.timezone() as ends_at
     from api.metric_daily
@@ -31,5 +32,6 @@ voted as (
 
 select user_id, content_id as item_id, greatest(max(weight), 0.05)::double precision as weight, max(at) as at
 from (select * from used union all select * from voted) as evidence
+where user_id not in (select user_id from ops.without_consent where purpose = 'models' and until is null)
 group by 1, 2
 order by 1, 2
