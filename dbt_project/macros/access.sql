@@ -1,6 +1,6 @@
 {#
-    Who sees which rows of what is published: the whole of it on this page. What is not named here is shown to nobody but
-    the stages themselves and the readers of everything (scope `all` in config/access.yml).
+    Who sees which rows of what is published: the whole of it on this page. An entry that names no scope is for the readers
+    of everything (scope `all` in config/access.yml). What has no entry is shown to the stages alone.
 
     Each entry says by which scopes rows are seen. A scope names a column, whose value has to be among the reader's items:
         self     a user_id: the reader's own rows
@@ -12,10 +12,12 @@
         metric   the name of a metric of the reader's systems; with `open`, where at least five people stand behind each
                  part of the figure: then whatever is shown is made of parts that may be shown, and no difference between
                  figures leaves fewer people
+        machine  the same, of metrics of machines only, behind which stand no people
         systems  the name of a system, and in `enough` the columns that count people: none of them counts one to four
     or anyone: true.
 
-    people   the columns that name people: analysts see pseudonyms in them
+    people   the columns that name people, or sellers, who may be: analysts see pseudonyms in them
+    for_analysts  false where texts may name people
     invoker  its rows follow from the same person's rows alone, in tables: so it is read with the reader's own rights over
              tables with row-level security. Anything else compares people, or is made of materialized views or of such
              a view, and is filtered after it was computed
@@ -46,15 +48,28 @@
         'room_members': {'self': 'user_id', 'rooms': 'room_id'},
         'room_users': {'self': 'user_id', 'people': ['user_id']},
         'customers': {'self': 'user_id', 'people': ['user_id']},
-        'sellers': {'shops': 'seller_id'},
-        'transaction_faults': {'shops': 'seller_id'},
+        'buyers': {'people': ['user_id']},
+        'sellers': {'shops': 'seller_id', 'people': ['seller_id']},
+        'transaction_faults': {'shops': 'seller_id', 'people': ['seller_id']},
+        'recommendations': {
+            'self': 'user_id', 'rooms': "case when kind = 'room_content' then subject_id end",
+            'people': ['subject_id', 'user_id']},
+        'room_scores': {'rooms': 'room_id'},
+        'unusual_behaviour': {'people': ['entity_id']},
+        'without_consent': {'self': 'user_id', 'classes': 'user_id', 'people': ['user_id']},
 
         'metric_hourly': {'metric': 'metric', 'open': 'hour', 'invoker': true},
         'metric_daily': {'metric': 'metric', 'open': 'day', 'invoker': true},
         'metric_period': {'metric': 'metric', 'open': 'period', 'invoker': true},
         'period_summary': {'metric': 'metric', 'invoker': true},
         'executive_summary': {'metric': 'metric', 'open': 'summary'},
+        'anomalies': {'metric': 'metric', 'open': 'moment'},
         'forecasts': {'metric': "split_part(series_id, '|', 1)"},
+        'forecast_scores': {'machine': "split_part(series_id, '|', 1)"},
+        'metric_minutes': {'machine': 'metric'},
+        'windows': {'machine': 'metric'},
+        'restatements': {'machine': 'metric'},
+        'incidents': {'machine': 'metric', 'for_analysts': false},
         'active_users': {'systems': 'engagement', 'enough': counts.active_users},
         'retention': {'systems': 'engagement', 'enough': counts.retention},
         'funnels': {'systems': 'engagement', 'enough': ['users', 'entries']},
@@ -63,6 +78,13 @@
         'shop_daily': {'systems': 'shop', 'enough': counts.shop_daily},
         'price_history': {'systems': 'shop'},
         'system_status': {'systems': 'system'},
+        'capacity': {'systems': 'system'},
+
+        'content': {}, 'content_momentum': {}, 'top_content': {}, 'content_gaps': {'for_analysts': false},
+        'products': {}, 'opportunities': {}, 'basket_companions': {}, 'price_recommendations': {},
+        'experiment_results': {}, 'model_performance': {}, 'drift': {}, 'reconciliation': {}, 'held_values': {},
+        'gate_results': {'for_analysts': false}, 'loads': {'for_analysts': false}, 'quarantine': {},
+        'personal_data_access': {'for_analysts': false},
 
         'as_of': {'anyone': true}, 'metrics': {'anyone': true}, 'lineage': {'anyone': true},
         'days': {'anyone': true}, 'freshness': {'anyone': true}, 'models': {'anyone': true},
@@ -80,13 +102,15 @@
     {%- if rule.classes -%}
         {%- do ways.append(rule.classes ~ ' in (select ops.my_learners())') -%}
     {%- endif -%}
-    {%- if rule.metric and not rule.open -%}
-        {%- do ways.append(rule.metric ~ ' in (select ops.my_metrics(false))') -%}
-    {%- elif rule.metric -%}
-        {%- do ways.append(rule.metric ~ ' in (select ops.my_metrics(true))') -%}
+    {%- if rule.metric or rule.machine -%}
+        {%- set only_machines = 'true' if rule.machine or rule.open else 'false' -%}
+        {%- do ways.append((rule.machine or rule.metric) ~ ' in (select ops.my_metrics(' ~ only_machines ~ '))') -%}
+    {%- endif -%}
+    {%- if rule.open -%}
         {%- do ways.append('(' ~ rule.metric ~ ", split_part(segment, '=', 1), " ~ {
-            'hour': "'hour', ops.day_of(hour, ops.timezone())", 'day': "'day', day", 'period': 'grain, start_date',
-            'summary': "'summary', as_of_day"}[rule.open] ~ ") in (select * from ops.my_figures('" ~ rule.open ~ "'))") -%}
+            'hour': "'hour', ops.day_of(hour, ops.timezone())", 'moment': "'hour', ops.day_of(ds, ops.timezone())",
+            'day': "'day', day", 'period': 'grain, start_date',
+            'summary': "'summary', as_of_day"}[rule.open] ~ ") in (select * from ops.my_figures('" ~ {'moment': 'hour'}.get(rule.open, rule.open) ~ "'))") -%}
     {%- endif -%}
     {%- if rule.systems -%}
         {%- set counted = [] -%}
@@ -158,7 +182,10 @@
     {%- set rules = {} -%}
     {%- if execute -%}
         {%- for alias, rule in access_rules().items() -%}
-            {%- do rules.update({'api.' ~ alias: {'people': rule.people} if rule.people else {}}) -%}
+            {%- set told = {'people': rule.people} if rule.people else {} -%}
+            {%- if rule.invoker -%} {%- do told.update({'invoker': true}) -%} {%- endif -%}
+            {%- if rule.for_analysts is defined -%} {%- do told.update({'for_analysts': false}) -%} {%- endif -%}
+            {%- do rules.update({'api.' ~ alias: told}) -%}
             {%- do rules.update({'views.' ~ alias: {'seen': seen(rule)}}) -%}
         {%- endfor -%}
     {%- endif %}

@@ -1,4 +1,5 @@
-"""What rules about the present find wrong now: gates, changed events, late tables, silent sources, counts of rows."""
+"""What rules about the present find wrong now: gates, changed events, late tables, silent sources, counts of rows, and
+who reads personal data otherwise than usual."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,9 +7,18 @@ from datetime import datetime
 import psycopg
 from psycopg import sql
 
-from orchestration.alerts import series
+from orchestration.alerts import access, series
 from orchestration.errors import TidemarkError
-from orchestration.settings import AbsenceRule, FreshnessRule, GateRule, RowsRule, SchemaRule, StandingRule, place
+from orchestration.settings import (
+    AbsenceRule,
+    AccessRule,
+    FreshnessRule,
+    GateRule,
+    RowsRule,
+    SchemaRule,
+    StandingRule,
+    place,
+)
 
 
 @dataclass(frozen=True)
@@ -135,6 +145,13 @@ def findings(
             return _absent(connection, rule, now, known, then)
         case RowsRule():
             return _rows(connection, name, rule)
+        case AccessRule():
+            if not series.exists(connection, "api.personal_data_access"):
+                return []
+            return [
+                Finding(actor, at.replace(minute=0, second=0, microsecond=0), sentence, value=rows)
+                for actor, at, rows, sentence in access.unusual(connection, now)
+            ]
     raise TypeError(f"{type(rule).__name__} is not a rule about the present")
 
 

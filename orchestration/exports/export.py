@@ -18,9 +18,8 @@ from orchestration.exports import formats, selection, snapshot
 from orchestration.exports.places import Place, place
 from orchestration.exports.totals import Totals, totals
 from orchestration.settings import Export
-from orchestration.warehouse import audit, database, outbox
+from orchestration.warehouse import audit, database, names, outbox
 
-PERSONAL = {"user_id", "user_ids", "session_id", "host"}  # columns that name a person
 WHOLE = "everything"
 
 
@@ -182,7 +181,8 @@ def _put_manifest(target: Place, manifest: dict) -> str:
 
 def _selected(wanted: Export) -> dict:
     """What an increment has to have in common with the one before."""
-    return {"table": wanted.table, "where": sorted(wanted.where), "to": wanted.to, "login": wanted.login}
+    where = sorted(map(selection.nameless, wanted.where))
+    return {"table": wanted.table, "where": where, "to": wanted.to, "login": wanted.login}
 
 
 def _last(name: str, wanted: Export) -> dict | None:
@@ -198,12 +198,14 @@ def _last(name: str, wanted: Export) -> dict | None:
 
 
 def _record(connection: psycopg.Connection, action: str, manifest: dict) -> None:
-    told = ("export_id", "name", "file", "format", "where", "since", "rows", "sha256", "load_id", "login")
-    personal = sorted(PERSONAL & {column["name"] for column in manifest["schema"]})
+    told = ("export_id", "name", "file", "format", "since", "rows", "sha256", "load_id", "login")
+    where = [selection.nameless(condition) for condition in manifest["where"]]
+    columns = [column["name"] for column in manifest["schema"]]  # a `name` may be a person's
+    personal = sorted(one for one in columns if names.is_of_people(one) or one == "name")
     with connection.transaction():
         audit.record(
             connection, action, manifest["table"], actor=manifest["requested_by"],
-            **{key: manifest[key] for key in told}, **({"personal": personal} if personal else {}),
+            where=where, **{key: manifest[key] for key in told}, **({"personal": personal} if personal else {}),
         )  # fmt: skip
 
 

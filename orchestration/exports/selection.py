@@ -15,6 +15,9 @@ import psycopg
 from psycopg import sql
 
 from orchestration.errors import TidemarkError
+from orchestration.settings import settings
+from orchestration.warehouse.names import is_of_people
+from orchestration.warehouse.pseudonyms import Pseudonyms
 
 Kind = Literal["integer", "decimal", "float", "boolean", "moment", "datetime", "date", "time", "text", "json"]
 KINDS: dict[str, Kind] = {
@@ -130,6 +133,14 @@ def conditions(table: Table, texts: Sequence[str], zone: ZoneInfo) -> list[sql.C
     return any_of + others
 
 
+def nameless(condition: str) -> str:
+    """A condition as the audit keeps it, for good: who is named in it has a pseudonym there."""
+    matched = _CONDITION.fullmatch(condition)
+    if not (matched and is_of_people(matched[1])):
+        return condition
+    return f"{matched[1]}{matched[2]}{Pseudonyms(settings().key).of(matched[3].strip())}"
+
+
 def _value(column: Column, text: str, zone: ZoneInfo) -> str:
     """The text of a value; of a moment without an offset, with that of the tenant's clock."""
     if column.kind != "moment":
@@ -163,5 +174,6 @@ def touched(connection: psycopg.Connection, table: Table, keys: list[list[str]],
             )
             return Touched(columns, connection.execute(f"{query} order by {', '.join(columns)}").fetchall())
     raise TidemarkError(
-        f"{table} does not change by hours, days or periods: export it whole, without --since or `incremental`."
+        f"{table} does not change by hours, days or periods, so nobody could be told which of its rows are gone but by "
+        "naming them (somebody who was erased, for one): export it whole, without --since or `incremental`."
     )

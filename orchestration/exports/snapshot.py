@@ -62,10 +62,7 @@ def reading(login: str | None) -> Iterator[tuple[psycopg.Connection, psycopg.Con
     with database.connect("report") as owner:
         owner.execute("set transaction isolation level repeatable read")
         snapshot = owner.execute("select pg_export_snapshot()").fetchone()[0]
-        with database.connect(login or "report") as reader:
-            reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            reader.read_only = True
-            reader.execute(f"set transaction snapshot '{snapshot}'")
+        with access.reader(login, snapshot) as reader:
             reader.execute("set local timezone = 'UTC'")
             reader.execute("set local datestyle = 'ISO'")
             reader.execute("set local intervalstyle = 'iso_8601'")

@@ -99,6 +99,7 @@ def _told(done: Erased) -> dict:
         "is_complete": not done.remaining,
         "done": {place: dict(counts) for place, counts in sorted(done.done.items())},
         "remaining": done.remaining,
+        "out_of_reach": done.out_of_reach,
         "searched": done.searched,
         "files_searched": done.files_searched,
         "touched_hours": done.touched_hours,
@@ -127,6 +128,10 @@ def _notes(done: Erased) -> list[str]:
             f"{len(done.models)} models learned from data that included the person; none names them. They are to be "
             f"trained again by {done.retrain_by:%Y-%m-%d}."
         )
+    notes += [
+        f"{place} got {put}: they may name the person, and cannot be searched from here. Delete them there."
+        for place, put in done.out_of_reach.items()
+    ]
     notes += [f"{place} names them in {number} rows that are never changed: the audit." for place, number in
               done.kept.items()]  # fmt: skip
     return notes

@@ -67,6 +67,7 @@ class Erased:
     frozen_days: int = 0
     refreshed: bool = True
     kept: dict[str, int] = field(default_factory=dict)  # rows that stay for good, by table
+    out_of_reach: dict[str, str] = field(default_factory=dict)  # by address, the exports that were put there
 
     def count(self, place: str, what: str, number: int = 1) -> None:
         self.found[place] += number
@@ -330,7 +331,7 @@ def _erase_files(connection: psycopg.Connection, names: Names, done: Erased) -> 
     for named in list(files.search(names)):
         if named.path.exists() and not named.place.startswith("archive/"):
             said = files.make_nameless(connection, named, names)
-            done.count(named.place.split("/")[0], said.partition(":")[0])
+            done.count(named.folder, said.partition(":")[0])
 
 
 def _erase_rows(
@@ -397,6 +398,7 @@ def search(names: Names, done: Erased) -> None:
     done.files_searched = sum(1 for _ in files.everything())
     for named in files.search(names):
         done.remaining[named.place] = "the file names them"
+    done.out_of_reach = files.out_of_reach()
 
 
 def _search_database(connection: psycopg.Connection, names: Names, done: Erased, database_name: str, why: str) -> None:

@@ -1,4 +1,5 @@
-"""Where under TIDEMARK_HOME a person may be named, and making those files nameless. Archives have their own module.
+"""The files in which a person may be named, and making those nameless: all under TIDEMARK_HOME, and exports that were
+written to other folders. Archives have their own module.
 
 What arrived and was loaded is only a copy: its lines are blanked in place, so that every position, identity and cursor
 stays what it was. A kept report or export goes as a whole; it can be made again. Logs and the like lose the name only.
@@ -9,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from glob import escape
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from psycopg.types.json import Jsonb
 
 from orchestration.privacy.contents import cells, names_in, people_columns, texts
 from orchestration.settings import settings
+from orchestration.warehouse import database
 from orchestration.warehouse.names import Names, found_in, masked, people_in
 
 # Not searched: the database's own files (its tables are), the installer, the key, and keyed hashes.
@@ -34,14 +37,25 @@ class Named:
 
     @property
     def place(self) -> str:
-        return str(self.path.relative_to(settings().home.resolve()))
+        return _place(self.path)
+
+    @property
+    def folder(self) -> str:
+        """The first folder under TIDEMARK_HOME, or that of an exported file."""
+        return str(self.path.parent) if self.place.startswith("/") else self.place.split("/")[0]
+
+
+def _place(path: Path) -> str:
+    """A path under TIDEMARK_HOME, or one of elsewhere as a whole."""
+    home = settings().home.resolve()
+    return str(path.relative_to(home) if path.is_relative_to(home) else path)
 
 
 def search(names: Names) -> Iterator[Named]:
-    """The files under TIDEMARK_HOME that name somebody, inside or by their path."""
+    """The files that name somebody, inside or by their path."""
     for path in everything():
         inside = _found_in(names, path)
-        place = str(path.relative_to(settings().home.resolve()))
+        place = _place(path)
         by_path = {place[start:end] for start, end in names.spans(place)}
         if inside or by_path:
             yield Named(path, inside | by_path, bool(inside))
@@ -57,6 +71,47 @@ def everything() -> Iterator[Path]:
             path = Path(folder) / name
             if path.is_file() and not path.is_symlink():
                 yield path
+    for path in _exported():
+        if path.is_file() and not path.is_relative_to(home):
+            yield path
+
+
+_DELIVERED = """
+    select delivered.detail ->> 'to', delivered.subject, delivered.at::date, exported.detail ? 'personal'
+    from ops.audit as delivered
+    join ops.audit as exported
+        on exported.action = 'export' and exported.detail ->> 'export_id' = delivered.detail ->> 'export_id'
+    where delivered.action = 'export delivered'
+    order by delivered.audit_id"""
+
+
+def _exported() -> Iterator[Path]:
+    """Every file that an export wrote to a folder, and its manifest, wherever that is."""
+    with database.connect("auditor") as connection:
+        delivered = connection.execute(_DELIVERED).fetchall()
+    for address, *_ in delivered:
+        if "://" not in address:
+            yield Path(address)
+            yield _manifest(Path(address))
+
+
+def _manifest(exported: Path) -> Path:
+    return exported.with_name(f"{exported.name.rpartition('.')[0]}.manifest.json")
+
+
+def out_of_reach() -> dict[str, str]:
+    """Where exports that name people were put and nobody can look from here, by address, with what was put there."""
+    with database.connect("auditor") as connection:
+        delivered = connection.execute(_DELIVERED).fetchall()
+    found: dict[str, list[tuple]] = {}
+    for address, table, day, is_personal in delivered:
+        if "://" in address and is_personal:
+            found.setdefault(address.rpartition("/")[0], []).append((table, day))
+    return {
+        place: f"{len(put)} exported files of {', '.join(sorted({table for table, _ in put}))}, "
+        f"of {min(day for _, day in put)} to {max(day for _, day in put)}"
+        for place, put in sorted(found.items())
+    }
 
 
 def _found_in(names: Names, path: Path) -> set[str]:
@@ -76,6 +131,10 @@ def make_nameless(connection: psycopg.Connection, named: Named, names: Names) ->
             said = _blank(connection, path, content, names, cursor)
         elif (folder := _kept_folder(path)) is not None:
             shutil.rmtree(folder)
+            said = "removed"
+        elif export := _export(path):
+            for part in export:
+                part.unlink(missing_ok=True)
             said = "removed"
         elif path.suffix != ".eml" and _is_text(content) and not names_in(names, fresh := _without(names, content)):
             _replace(path, fresh)
@@ -99,6 +158,8 @@ def _without(names: Names, content: bytes) -> bytes:
 
 def _nameless_path(path: Path, names: Names) -> Path:
     home = settings().home.resolve()
+    if not path.is_relative_to(home):  # the names of other folders are their owners'
+        return path
     return home / masked(names, str(path.relative_to(home)))
 
 
@@ -106,6 +167,14 @@ def _kept_folder(path: Path) -> Path | None:
     """The folder of a kept report or export, which has a manifest."""
     is_kept = (path.parent / "manifest.json").exists() and path.parent != settings().home.resolve()
     return path.parent if is_kept else None
+
+
+def _export(path: Path) -> list[Path]:
+    """An exported file and its manifest, of which a path is one; nothing where it is neither."""
+    stem = path.name.removesuffix(".manifest.json")
+    if stem != path.name:
+        return sorted(path.parent.glob(f"{escape(stem)}.*"))
+    return [path, _manifest(path)] if _manifest(path).exists() else []
 
 
 def _is_text(content: bytes) -> bool:

@@ -1,10 +1,10 @@
 """The job that lets go what is past its time: in the warehouse, and in Dagster's own records."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import dagster as dg
 
-from orchestration.privacy import models, retention, watch
+from orchestration.privacy import models, retention
 from orchestration.settings import retention as configured
 from orchestration.warehouse import database
 
@@ -70,22 +70,4 @@ def apply_all() -> None:
     prune_runs()
 
 
-@dg.op(description="Opens an incident where somebody reads personal data otherwise than they use to.")
-def watch_readers(context: dg.OpExecutionContext) -> None:
-    with database.connect() as connection:
-        opened = watch.watch(connection, datetime.now(UTC))
-    for sentence in opened:
-        context.log.warning(sentence)
-    context.add_output_metadata({"incidents opened": len(opened)})
-
-
-@dg.job(
-    name="watch_access",
-    description="Compares who read personal data in the newest day with their habits.",
-    executor_def=dg.in_process_executor,
-)
-def watch_access() -> None:
-    watch_readers()
-
-
-jobs = [apply_all, watch_access]
+jobs = [apply_all]

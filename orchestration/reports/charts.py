@@ -179,13 +179,13 @@ def _vertical_range(axes: "Axes", series: Daily) -> None:
 
 
 def _horizontal_range(axes: "Axes", series: Daily, ticks: int) -> None:
-    from matplotlib.dates import MO, DateFormatter, WeekdayLocator
+    from matplotlib.dates import MO, WeekdayLocator, num2date
 
     places = [_place(one.day) for one in (*series.points, *series.forecast)]
     axes.set_xlim(min(places) - 1, max(places) + 1.5)
     weeks = max(1, round((max(places) - min(places)) / 7 / ticks))
     axes.xaxis.set_major_locator(WeekdayLocator(byweekday=MO, interval=weeks))
-    axes.xaxis.set_major_formatter(DateFormatter("%-d %b"))
+    axes.xaxis.set_major_formatter(lambda place, _: series.form.tick(num2date(place)))
 
 
 def _draw_forecast(axes: "Axes", forecast: Sequence[Expected], size: float) -> None:
@@ -226,7 +226,9 @@ def _label_last(axes: "Axes", last: Point, series: Daily, size: float) -> None:
     shown = series.form.figure(last.value, series.unit).removeprefix(f"{series.form.currency}{NBSP}")  # said above it
     if series.forecast:
         place = (_place(last.day), axes.get_ylim()[1])
-        axes.annotate(f"{last.day:%a}: {shown}", place, xytext=(4, 2), ha="right", va="bottom", **words)
+        axes.annotate(
+            f"{series.form.weekday(last.day)}: {shown}", place, xytext=(4, 2), ha="right", va="bottom", **words
+        )
     else:
         axes.annotate(shown, (axes.get_xlim()[1], last.value), xytext=(4, 0), va="center", **words)
 

@@ -25,7 +25,7 @@ class Content:
         self.columns: Mapping[str, Label] = template.columns() | self.standard.columns | wanted.columns
         period = seen.period
         self.words = {
-            "period": figures.days(period.first, period.last),
+            "period": form.days(period.first, period.last),
             "before": BEFORE[period.grain],
             "grain": period.grain,
             "parameters": seen.parameters,
@@ -93,7 +93,7 @@ class Content:
             "restated_days": "a square marks a day whose final figure was changed later",
         }
         days = self.rows("daily")
-        parts = [f"By day; the shaded days are {figures.days(period.first, period.last)}"]
+        parts = [f"By day; the shaded days are {self.form.days(period.first, period.last)}"]
         parts += [words for query, words in marks.items() if self._marked(query)]
         if any(not row["is_final"] for row in days):
             parts.append("hollow dots are days that are not final")
@@ -142,7 +142,7 @@ class Content:
             name=metric,
             title=facts.say("{{ metric }} {{ change_rate | moved }} {{ value }}", known),
             subtitle=f"{unit}; dashed: forecast with its 80 % and 95 % intervals" if forecast else unit,
-            alt=f"{figures.label(metric)} by day up to {figures.day(last.day)}, a line that ends at {newest}.",
+            alt=f"{figures.label(metric)} by day up to {self.form.day(last.day)}, a line that ends at {newest}.",
             draw=partial(charts.daily, series, is_wide=is_wide),
             plot=_daily_plot(points, forecast, row["unit"]),
             is_wide=is_wide,
@@ -241,7 +241,7 @@ class Content:
     def _notes(self) -> list[str]:
         seen, period = self.seen, self.seen.period
         notes = [
-            f"This is about {figures.days(period.first, period.last)}; days begin at midnight in {seen.timezone}.",
+            f"This is about {self.form.days(period.first, period.last)}; days begin at midnight in {seen.timezone}.",
             *(said.text for part in (self.standard, self.template) for spec in part.notes for said in self._say(spec)),
         ]
         if seen.login:

@@ -20,11 +20,10 @@ from orchestration.reports import definitions, snapshot, template
 from orchestration.reports.render import Rendered, Wanted, render
 from orchestration.reports.snapshot import Asked, Period, Snapshot
 from orchestration.settings import Recipient
-from orchestration.warehouse import audit, database, outbox
+from orchestration.warehouse import audit, database, names, outbox
 
 FACTS = "snapshot.json.gz"  # what the files were made from
 ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
-PERSONAL = ("user_id", "actor", "host")  # columns that name a person, if by a pseudonym
 
 
 @dataclass(frozen=True)
@@ -231,7 +230,7 @@ def enqueue(connection: psycopg.Connection, made: Made, *, by_hand: bool = False
 def _record(connection: psycopg.Connection, made: Made, address: str) -> None:
     """Who was sent which report of what, and which personal fields of how many rows were in it."""
     rows = [row for rows in made.seen.rows.values() for row in rows or []]
-    personal = sorted({column for row in rows[:] for column in PERSONAL if row.get(column)})
+    personal = sorted({column for row in rows for column in row if names.is_of_people(column) and row[column]})
     detail = {"period": made.rendered.period.name, "login": made.seen.login, "held": bool(made.rendered.held)}
     if personal and not made.rendered.held:
         detail |= {"personal": personal, "rows": sum(any(row.get(one) for one in personal) for row in rows)}

@@ -59,7 +59,7 @@ def _text(value, unit: str, currency: str, form: Form) -> str:
         return form.figure(value, unit, currency)
     words = {
         "moment": lambda: form.hour(value),
-        "day": lambda: f"{figures.day(value)} {value.year}",
+        "day": lambda: form.day(value),
         "yes_no": lambda: "yes" if value else "no",
         "metric": lambda: figures.label(value),
         "name": lambda: figures.label(value),

@@ -1,4 +1,4 @@
-"""Numbers, days and times as a reader sees them. Only their form is decided here, never their value."""
+"""Numbers, days and times as their reader's locale writes them. Only the form is decided here, never the value."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -58,16 +58,54 @@ class Form:
     def moment(self, value: datetime) -> str:
         """`Sun 8 March 2026, 14:05 CET`."""
         local = value.astimezone(self.zone)
-        return f"{day(local)} {local.year}, {local:%H:%M} {local.tzname()}"
+        return f"{self.day(local)}, {local:%H:%M} {local.tzname()}"
 
     def hour(self, value: datetime) -> str:
         """`Thu 5 Mar 2026, 14:00`. The zone is named once, where hours are listed."""
         local = value.astimezone(self.zone)
-        return f"{local:%a} {local.day} {local:%b} {local.year}, {local:%H:%M}"
+        named = f"{local:%a} {local.day} {local:%b} {local.year}" if self._is_english else self.day(local)
+        return f"{named}, {local:%H:%M}"
+
+    def day(self, value: date) -> str:
+        """`Sun 8 March 2026`."""
+        if self._is_english:
+            return f"{value:%a} {value.day} {value:%B} {value.year}"
+        return self._dated(value, "yMMMEd")
+
+    def days(self, first: date, last: date) -> str:
+        """`2–8 March 2026`, or `Sun 8 March 2026`, with as much of the first day's month and year as differs."""
+        if first == last:
+            return self.day(last)
+        if not self._is_english:
+            from babel.dates import format_interval
+
+            return format_interval(first, last, "yMMMd", locale=self.locale)
+        if first.year != last.year:
+            return f"{first.day} {first:%B} {first.year} – {last.day} {last:%B} {last.year}"
+        if first.month != last.month:
+            return f"{first.day} {first:%B} – {last.day} {last:%B} {last.year}"
+        return f"{first.day}–{last.day} {last:%B %Y}"
+
+    def tick(self, value: date) -> str:
+        """`8 Mar`, for an axis."""
+        return f"{value.day} {value:%b}" if self._is_english else self._dated(value, "MMMd")
+
+    def weekday(self, value: date) -> str:
+        """`Sun`."""
+        return f"{value:%a}" if self._is_english else self._dated(value, "E")
+
+    def _dated(self, value: date, skeleton: str) -> str:
+        from babel.dates import format_skeleton
+
+        return format_skeleton(skeleton, value, locale=self.locale)
+
+    @property
+    def _is_english(self) -> bool:
+        return self.locale.startswith("en")
 
     def localized(self, shown: str) -> str:
         """English figures with the marks of the reader's locale."""
-        return shown if self.locale.startswith("en") else shown.translate(_marks(self.locale))
+        return shown if self._is_english else shown.translate(_marks(self.locale))
 
 
 def _count(value: Number) -> str:
@@ -94,22 +132,6 @@ _SHAPES = {
     "ms": lambda value: f"{value:,.0f} ms",
     "number": _number,
 }
-
-
-def day(value: date, *, weekday: bool = True) -> str:
-    """`Sun 8 March`."""
-    return f"{value:%a} {value.day} {value:%B}" if weekday else f"{value.day} {value:%B}"
-
-
-def days(first: date, last: date) -> str:
-    """`2–8 March 2026`, or `Sun 8 March 2026`, with as much of the first day's month and year as differs."""
-    if first == last:
-        return f"{day(last)} {last.year}"
-    if first.year != last.year:
-        return f"{day(first, weekday=False)} {first.year} – {day(last, weekday=False)} {last.year}"
-    if first.month != last.month:
-        return f"{day(first, weekday=False)} – {day(last, weekday=False)} {last.year}"
-    return f"{first.day}–{last.day} {last:%B %Y}"
 
 
 def label(name: str) -> str:

@@ -66,12 +66,12 @@ def render(wanted: Wanted, seen: Snapshot) -> Rendered:
             reasons = checks.of_document(document)
         except NoData as error:
             reasons = [f"{error}.".capitalize()]
-    return _notice(wanted, seen, reasons) if reasons else _report(wanted, seen, form, document)
+    return _notice(wanted, seen, form, reasons) if reasons else _report(wanted, seen, form, document)
 
 
 def _report(wanted: Wanted, seen: Snapshot, form: Form, document: Document) -> Rendered:
     pictures = _draw(document)
-    words = {"document": document, "tenant": seen.tenant, "period": _days(seen.period)}
+    words = {"document": document, "tenant": seen.tenant, "period": _days(seen.period, form)}
     cids = {chart: f"{chart}@{wanted.name}.{seen.period.name}.tidemark" for chart in pictures}
     html = _layout("report.html.j2").render(**words, images=cids)
     text = _layout("report.txt.j2").render(**words).replace(figures.NBSP, " ")
@@ -80,7 +80,7 @@ def _report(wanted: Wanted, seen: Snapshot, form: Form, document: Document) -> R
     kept = {"report.txt": text.encode(), "report.html": _with_pictures_inside(html, images).encode()}
     return Rendered(
         name=wanted.name,
-        subject=_subject(seen, document.headline.text),
+        subject=_subject(seen, document.headline.text, form),
         period=seen.period,
         text=text,
         html=html,
@@ -91,19 +91,24 @@ def _report(wanted: Wanted, seen: Snapshot, form: Form, document: Document) -> R
     )
 
 
-def _days(period: Period) -> str:
-    return figures.days(period.first, period.last)
+def _days(period: Period, form: Form) -> str:
+    return form.days(period.first, period.last)
 
 
-def _subject(seen: Snapshot, finding: str) -> str:
-    return f"{seen.tenant}: {finding} ({_days(seen.period)})".replace(figures.NBSP, " ")
+def _subject(seen: Snapshot, finding: str, form: Form) -> str:
+    return f"{seen.tenant}: {finding} ({_days(seen.period, form)})".replace(figures.NBSP, " ")
 
 
 def _attachments(
     wanted: Wanted, seen: Snapshot, form: Form, document: Document, drawn: dict[str, str]
 ) -> dict[str, bytes]:
     """The files that a reader asked for; each kind is made only if somebody did."""
-    about = {"Report": document.title, "Of": seen.tenant, "Period": _days(seen.period), "Time zone": form.zone.key}
+    about = {
+        "Report": document.title,
+        "Of": seen.tenant,
+        "Period": _days(seen.period, form),
+        "Time zone": form.zone.key,
+    }
     made_at = _end(seen)
     makers = {
         "pdf": lambda: {"report.pdf": _pdf(document, seen, drawn, form)},
@@ -118,17 +123,17 @@ def _end(seen: Snapshot) -> datetime:
     return datetime.combine(seen.period.last + timedelta(days=1), time(), seen.zone)
 
 
-def _notice(wanted: Wanted, seen: Snapshot, reasons: list[str]) -> Rendered:
+def _notice(wanted: Wanted, seen: Snapshot, form: Form, reasons: list[str]) -> Rendered:
     """What is said instead of figures that cannot be stood for."""
     title = f"{template.read(wanted.template).title}: figures are held back"
     notice = Notice(title, reasons, "No figures are sent meanwhile. The report follows when they can be stood for.")
-    words = {"notice": notice, "tenant": seen.tenant, "period": _days(seen.period)}
+    words = {"notice": notice, "tenant": seen.tenant, "period": _days(seen.period, form)}
     html = _layout("notice.html.j2").render(**words)
     text = _layout("notice.txt.j2").render(**words).replace(figures.NBSP, " ")
     files = {"notice.txt": text.encode(), "notice.html": html.encode()}
     return Rendered(
         name=wanted.name,
-        subject=_subject(seen, title),
+        subject=_subject(seen, title, form),
         period=seen.period,
         text=text,
         html=html,
@@ -187,7 +192,7 @@ def typeset(document: Document, seen: Snapshot, pictures: dict[str, str], form: 
     report = {
         "title": document.title,
         "tenant": seen.tenant,
-        "period": _days(seen.period),
+        "period": _days(seen.period, form),
         "paper": "us-letter" if form.locale.endswith(("_US", "_CA")) else "a4",
         "headline": document.headline.text,
         "findings": [said.text for said in document.findings],

@@ -3,8 +3,6 @@
 import gzip
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -12,7 +10,6 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import psycopg
-from psycopg import sql
 from psycopg.rows import dict_row
 
 from orchestration.errors import TidemarkError
@@ -142,15 +139,6 @@ class Asked:
     sent: str = "[]"  # figures that this reader was sent before, as JSON: metric, grain, start_date, value
 
 
-@contextmanager
-def reader(login: str | None, shared: str) -> Iterator[psycopg.Connection]:
-    """A connection that sees the snapshot `shared` with the rights of a login; without one, with the stage's."""
-    with database.connect(login or "report", autocommit=True) as connection, connection.transaction():
-        connection.execute("set transaction isolation level repeatable read, read only")
-        connection.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(shared)))
-        yield connection
-
-
 def take(asked: Asked) -> Snapshot:
     """Run the queries of a report in one repeatable-read, read-only snapshot, with the rights of its reader.
 
@@ -172,7 +160,7 @@ def take(asked: Asked) -> Snapshot:
         shared = {name: _read(cursor, (SHARED / f"{name}.sql").read_text(), known) for name in OF_THE_PIPELINE}
         sent = _read(cursor, (SHARED / "sent.sql").read_text(), known)
         snapshot = cursor.execute("select pg_export_snapshot() as name").fetchone()["name"]
-        with reader(asked.login, snapshot) as own:
+        with access.reader(asked.login, snapshot) as own:
             rows = _answers(own.cursor(row_factory=dict_row), asked, known)
     (tenant,) = shared["tenant"]
     above = {row["relation"] for row in shared["above"] or []}

@@ -3,6 +3,7 @@
 from orchestration.settings.access import Access, Reader
 from orchestration.settings.alerts import (
     AbsenceRule,
+    AccessRule,
     AlertmanagerChannel,
     Alerts,
     AnomalyRule,

@@ -273,6 +273,12 @@ class RowsRule(StandingRule):
         return self
 
 
+class AccessRule(StandingRule):
+    """Somebody reads personal data otherwise than they use to: far more rows, other tables, at other hours."""
+
+    kind: Literal["access"]
+
+
 class VolumeRule(Rule):
     """Sessions have far fewer events than at this hour of the past days: records are lost on the way."""
 
@@ -287,7 +293,7 @@ class VolumeRule(Rule):
 
 AnyRule = Annotated[
     ThresholdRule | ChangeRule | AnomalyRule | ForecastRule | ObjectiveRule | GateRule | SchemaRule | FreshnessRule
-    | AbsenceRule | RowsRule | VolumeRule,
+    | AbsenceRule | RowsRule | AccessRule | VolumeRule,
     Field(discriminator="kind"),
 ]  # fmt: skip
 

@@ -43,7 +43,9 @@ class Recipient(Config):
     login: Annotated[str, Field(pattern="^[a-z_][a-z0-9_]*$")] | None = Field(
         None, description="the database login with whose rights all figures are read; none: all that is published"
     )
-    locale: Annotated[str, AfterValidator(_known_locale)] = Field("en", description="the marks in its figures")
+    locale: Annotated[str, AfterValidator(_known_locale)] = Field(
+        "en", description="how its figures and dates are written"
+    )
     formats: list[Format] = Field(["pdf"], description="what is attached; the mail itself is text and HTML")
 
 

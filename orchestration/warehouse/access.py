@@ -20,16 +20,15 @@ _SHOWN = ("api", "analysis")  # what readers see rows of
 
 
 @contextmanager
-def reader(login: str) -> Iterator[psycopg.Connection]:
-    """A read-only snapshot of the warehouse with exactly the rights of a login of `config/access.yml`.
-
-    The session is that login from its beginning, and the same rows are seen as when the reader logs in. Raises
-    TidemarkError when the login is not there, or its time is over.
+def reader(login: str | None, snapshot: str) -> Iterator[psycopg.Connection]:
+    """A read-only connection that sees an exported snapshot with exactly the rights of a login of `config/access.yml`;
+    without one, with those of the stage `report`. The login is to be admitted before the snapshot is taken, which would
+    not see what `admit` changes.
     """
-    admit(login)
-    with database.connect(login) as connection:
+    with database.connect(login or "report") as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
+        connection.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot)))
         yield connection
 
 

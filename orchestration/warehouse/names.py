@@ -27,6 +27,7 @@ OF_PEOPLE = frozenset(
     [
         *("user", "userid", "uniqueid", "anonymousid", "person", "personid", "actor", "actorid", "author", "authorid"),
         *("learner", "learnerid", "student", "studentid", "member", "memberid", "customer", "customerid"),
+        *("buyer", "buyerid", "host", "entityid", "subjectid"),  # of rooms, scores and recommendations
         *("seller", "sellerid", "owner", "recipient", "receiver", "login", "username", "email", "mbox"),
     ]
 )
@@ -35,6 +36,11 @@ OF_PEOPLE = frozenset(
 def plain(field: str) -> str:
     """user_id, userId and User-Id are one field."""
     return re.sub(r"[\s_-]", "", field).casefold()
+
+
+def is_of_people(column: str) -> bool:
+    """Whether a column names people, each (`user_id`) or several (`user_ids`), or what is theirs alone."""
+    return plain(column.replace("_ids", "_id")) in OF_PEOPLE or column == "session_id"
 
 
 def is_distinctive(name: str) -> bool:

@@ -5,13 +5,14 @@ from datetime import UTC, date, datetime, timedelta
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from orchestration.alerts import evaluation, replay
 from orchestration.alerts.evaluation import Evaluation
 from orchestration.alerts.incidents import open_incidents, recent_incidents
 from orchestration.alerts.lineage import Lineage
 from orchestration.errors import TidemarkError
-from orchestration.settings import Alerts
+from orchestration.settings import ROOT, Alerts, alerts
 from orchestration.warehouse import database
 from tests.alerts.conftest import START, at
 
@@ -484,3 +485,42 @@ def test_rules_whose_past_nobody_kept_cannot_be_replayed(published):
         replay.replay(published.connection, rules, "late", at(0), at(9))
     with pytest.raises(TidemarkError, match="no rule other: use one of late"):
         replay.replay(published.connection, rules, "other", at(0), at(9))
+
+
+@pytest.fixture
+def read(published):
+    """Write reads of personal data into the audit as if they had been at other times; ada and bob have habits."""
+    model = (ROOT / "dbt_project/models/api/api_personal_data_access.sql").read_text()
+    model = model.replace("{{ source('ops', 'audit') }}", "ops.audit")
+    published.connection.execute(f"create view api.personal_data_access as {model}")
+    published.connection.execute("alter table ops.audit disable trigger all")
+
+    def read(actor: str, at: datetime, table: str, rows: int) -> None:
+        published.connection.execute(
+            """insert into ops.audit (audit_id, at, actor, action, subject, detail, hash)
+               select coalesce(max(audit_id), 0) + 1, %s, %s, 'export', %s, %s, '' from ops.audit""",
+            [at, actor, table, Jsonb({"personal": ["email", "user_id"], "rows": rows})],
+        )
+
+    for day in range(1, 15):
+        for actor in ("ada", "bob"):
+            read(actor, NOW - timedelta(days=day, hours=2), "api.learners", 300)
+    return read
+
+
+def test_unusual_access_opens_an_incident_for_each_reader_and_their_keeper_is_told(published, read):
+    rules = config(unusual_access={"kind": "access", "severity": "critical"})
+    read("ada", NOW - timedelta(hours=1), "api.learners", 500)
+    read("new here", NOW - timedelta(hours=12), "api.customers", 90_000)
+    assert evaluate(published.connection, rules).opened == 0  # habits
+    read("ada", NOW - timedelta(hours=1), "api.learners", 9_000)
+    read("bob", NOW - timedelta(hours=14), "api.customers", 5)
+    done = evaluate(published.connection, rules)
+    assert (done.opened, done.notified) == (2, 1)
+    assert sorted(one["detail"] for one in open_incidents(published.connection)) == [
+        "ada read personal data otherwise than usual: 9,500 rows in a day, at most 300 before.",
+        "bob read personal data otherwise than usual: for the first time api.customers; at 23:00, when they never did.",
+    ]
+    assert evaluate(published.connection, rules, NOW + timedelta(hours=1)).opened == 0  # once
+    assert evaluate(published.connection, rules, NOW + timedelta(hours=24)).resolved == 2
+    assert "unusual_access" in alerts().rules  # somebody is told by default

@@ -3,20 +3,24 @@
 import asyncio
 import json
 import threading
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
 import psycopg
 import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from orchestration import settings
 from orchestration.errors import TidemarkError
 from orchestration.exports import formats, schedules
 from orchestration.exports.export import export
+from orchestration.outbox.delivery import deliver
 from orchestration.settings import ROOT, Export
 from orchestration.warehouse import audit
 from tests.exports.conftest import read_jsonl
+from tests.outbox.conftest import Receiver
 
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -256,18 +260,30 @@ def config(tmp_path, monkeypatch):
     return (folder / "exports.yml").write_text
 
 
-def test_a_webhook_is_told_once_the_file_is_there(probe, config, home, tmp_path):
+def test_a_webhook_is_told_once_the_file_is_there(probe, config, home, tmp_path, monkeypatch):
+    """By a signed request to a real receiver, who verifies it as Standard Webhooks says, and a forged one."""
+    receiver, secret = Receiver(), "whsec_" + b64encode(b"a secret of twenty-four").decode()
+    monkeypatch.setenv("HOOK", secret)
     alerts = tmp_path / "config" / "alerts.yml"
-    hook = "channels:\n  hook: {kind: webhook, url: https://example.com/hook, secrets: ['${HOOK}']}\n"
+    url = f"http://127.0.0.1:{receiver.port}/hook"
+    hook = f"channels:\n  hook: {{kind: webhook, url: '{url}', allow_private: true, secrets: ['${{HOOK}}']}}\n"
     alerts.write_text(hook + alerts.read_text())
     config('exports:\n  feed: {table: probe, format: csv, webhook: hook, cron: "30 6 * * *", timezone: Asia/Kolkata}\n')
     wanted = settings.exports()["feed"]
     done = export("feed", wanted, "a test")
-    channel, payload = probe.execute("select channel, payload from ops.outbox").fetchone()
-    assert channel == "hook" and payload["type"] == "export.ready" and payload["file"] == done.files[0]
-    assert {key: payload[key] for key in ("sha256", "rows", "export_id")} == {
+    assert deliver().sent == 1 and deliver().sent == 0  # once
+    ((path, headers, body),) = receiver.received
+    receiver.server.shutdown()
+    receiver.server.server_close()
+    told = Webhook(secret).verify(body, headers)
+    assert (path, told["type"], told["data"]["file"]) == ("/hook", "export.ready", done.files[0])
+    assert {key: told["data"][key] for key in ("sha256", "rows", "export_id")} == {
         key: done.manifest[key] for key in ("sha256", "rows", "export_id")
     }
+    assert sha256(Path(told["data"]["file"]).read_bytes()).hexdigest() == told["data"]["sha256"]
+    for forged in (body.replace(b'"rows": ', b'"rows": 1'), body + b" "):
+        with pytest.raises(WebhookVerificationError):
+            Webhook(secret).verify(forged, headers)
     schedule = schedules.schedule("feed", wanted, "UTC")
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("30 6 * * *", "Asia/Kolkata")
     config("exports:\n  feed:\n    table: probe\n    webhook: nobody\n")

@@ -15,10 +15,11 @@ from click.testing import CliRunner
 
 from orchestration.cli import tidemark
 from orchestration.errors import TidemarkError
+from orchestration.exports.export import export as export_to
 from orchestration.ingest import loader
 from orchestration.privacy import archive, carriers, certificate, contents, erasure, export, files, retention
-from orchestration.settings import Retention, contract, settings
-from orchestration.warehouse import database, marks, outbox
+from orchestration.settings import Export, Retention, contract, settings
+from orchestration.warehouse import audit, database, marks, outbox
 from tests.conftest import IS_NIGHTLY
 from tests.transform import histories
 
@@ -140,15 +141,33 @@ def plant(connection: psycopg.Connection) -> None:
     (settings().directory("dagster") / "run.log").write_text(f"loading for {CANARIES[1]}, and others\n")
 
 
-def test_rows_files_and_records_go_and_the_others_stay(landed, warehouse):
+def test_rows_files_and_records_go_and_the_others_stay(landed, warehouse, tmp_path):
     """All but the tables that dbt builds, which another test has."""
     with database.connect() as connection:
         plant(connection)
+        connection.execute("create view api.people as select user_id, count(*) as events from raw.events group by 1")
+        connection.execute("grant select on api.people to pipeline")
+    exported = [
+        export_to("people", Export(table="people", to=str(tmp_path / "elsewhere"), where=where), "ada").files
+        for where in (["user_id=other-one"], [f"user_id={CANARIES[1]}"])
+    ]
+    with database.connect() as connection:  # one that went where nobody can look
+        connection.execute("drop view api.people")
+        for action, detail in (
+            ("export", {"personal": ["user_id"]}),
+            ("export delivered", {"to": "s3://lake/p/x.csv"}),
+        ):
+            audit.record(connection, action, "api.people", actor="ada", export_id="x", **detail)
     before = landed.stat()
     for name in CANARIES:
         done = erasure.erase([name], "they asked", lambda: True)
         assert done.remaining == {}
     assert is_anywhere(warehouse) == []
+    assert [Path(file).exists() for files in exported for file in files] == [True, True, False, False]
+    assert done.done[str(tmp_path / "elsewhere")] == {"removed": 1}
+    assert list(done.out_of_reach) == ["s3://lake/p"]
+    told = certificate.issue(done)[1]
+    assert any(note.startswith("s3://lake/p got 1 exported files of api.people") for note in told["notes"])
     renamed = landed.with_name("export_[erased].jsonl")
     assert not landed.exists()
     assert (renamed.stat().st_size, renamed.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration.privacy.contents import names_in, texts
-from orchestration.warehouse.names import HashedNames, KnownNames, found_in, hashed, masked, masked_in, normal
+from orchestration.warehouse.names import (
+    HashedNames,
+    KnownNames,
+    found_in,
+    hashed,
+    is_of_people,
+    masked,
+    masked_in,
+    normal,
+)
 from orchestration.warehouse.sealing import sealed
 
 NAMES = ["ada@example.com", "u1", "4711", "Zoë Ü-42", "pn_0123456789abcdef0123"]
@@ -77,3 +86,8 @@ def test_short_names_are_found_in_json_and_tables_where_people_are_named(names):
     assert names_in(names, b'{"user_id": "u1"}\n{"lesson": "4711"}') == {"u1"}
     assert names_in(names, b"Customer ID;Quantity\n4711;3\n3;4711\n") == {"4711"}
     assert names_in(names, b"Product;Quantity\n4711;u1\n") == set()
+
+
+def test_columns_name_people_and_do_not_count_them():
+    assert all(map(is_of_people, ["user_id", "user_ids", "host", "seller_id", "session_id", "entity_id", "actor"]))
+    assert not any(map(is_of_people, ["users", "customers", "buyers", "members", "learners", "name", "load_id"]))

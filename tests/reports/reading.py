@@ -15,12 +15,13 @@ SCALE = {"%": Decimal("0.01"), "h": Decimal(3600), "min": Decimal(60), "d": Deci
 
 
 class Page(HTMLParser):
-    """What a reader sees of an HTML page, what a browser would load for it, and the cells of its tables of figures."""
+    """What a reader sees of an HTML page, what a browser would load for it, and the cells of its tables and tiles."""
 
     def __init__(self, html: bytes | str):
         super().__init__()
         self.tags, self.loads, self.handlers, self.words = [], [], [], ""
         self.tables: dict[str, list[list[str]]] = {}
+        self.tiles: list[list[str]] = []
         self._table = self._cell = None
         self.feed(html if isinstance(html, str) else html.decode())
 
@@ -33,13 +34,18 @@ class Page(HTMLParser):
             self._table = self.tables.setdefault(known["id"], [])
         elif tag == "tr" and self._table is not None:
             self._table.append([])
+        elif tag == "td" and "band" in known.get("class", ""):
+            self.tiles.append([])
+            self._cell = self.tiles[-1]
+        elif tag == "div" and self.tiles and self._cell is self.tiles[-1]:
+            self._cell.append("")
         elif tag in ("td", "th") and self._table is not None:
             self._table[-1].append("")
             self._cell = self._table[-1]
 
     def handle_data(self, words):
         self.words += words
-        if self._cell is not None:
+        if self._cell:
             self._cell[-1] += words
 
     def handle_endtag(self, tag):
@@ -79,6 +85,18 @@ def number(shown: str) -> tuple[Decimal, Decimal]:
     places = len(digits.partition(".")[2])
     value = Decimal(digits) * scale * (-1 if sign in ("−", "-") else 1)
     return value, Decimal(10) ** -places * scale / 2
+
+
+def numbers(shown: str) -> list[tuple[Decimal, Decimal]]:
+    """Every number in a text."""
+    return [number(found[0]) for found in NUMBER.finditer(shown)]
+
+
+def lines_with(text: str, rows: list[list[str]]) -> bool:
+    """Whether a text has, one below the other, a line with each of these figures in their order."""
+    lines = iter(text.splitlines())
+    wanted = [re.compile(".*".join(rf"(?<![\d,.]){re.escape(one)}(?![\d])" for one in row)) for row in rows]
+    return all(any(one.search(line) for line in lines) for one in wanted)
 
 
 def is_number(value: object) -> bool:

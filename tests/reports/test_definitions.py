@@ -127,6 +127,17 @@ def test_a_locale_gives_its_marks_and_another_currency_its_name():
     assert FORM.change(0.12345) == "+12.3\u00a0%" and FORM.change(-0.0001) == "0.0\u00a0%"
 
 
+def test_a_locale_writes_its_dates():
+    sunday, german = date(2026, 3, 8), Form(FORM.zone, "EUR", "de_DE")
+    assert (FORM.day(sunday), german.day(sunday)) == ("Sun 8 March 2026", "So., 8. März 2026")
+    assert (FORM.days(date(2026, 3, 2), sunday), FORM.days(sunday, sunday)) == ("2–8 March 2026", "Sun 8 March 2026")
+    assert FORM.days(date(2025, 12, 29), date(2026, 1, 4)) == "29 December 2025 – 4 January 2026"
+    assert german.days(date(2026, 3, 2), sunday) == "2.–8. März 2026"
+    moment = datetime(2026, 3, 8, 13, 5, tzinfo=UTC)
+    assert (FORM.moment(moment), german.hour(moment)) == ("Sun 8 March 2026, 14:05 CET", "So., 8. März 2026, 14:05")
+    assert (FORM.tick(sunday), german.tick(sunday), german.weekday(sunday)) == ("8 Mar", "8. März", "So")
+
+
 def test_a_sentence_without_a_figure_is_refused():
     row = {"name": "x", "value": 3}
     known = facts.scope("query", [row], {}, FORM)

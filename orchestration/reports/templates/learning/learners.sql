@@ -4,5 +4,6 @@ select
     count(*) over () as all_learners,
     count(*) filter (where is_struggling) over () as struggling
 from api.learners
-where %(learner)s::text is null or user_id = %(learner)s
+where (%(learner)s::text is null or user_id = %(learner)s)
+  and user_id not in (select user_id from api.without_consent where purpose = 'reports')
 order by is_struggling desc, is_unusually_absent desc, average_score, user_id

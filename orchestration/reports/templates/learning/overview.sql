@@ -13,3 +13,4 @@ left join api.learning_periods as before
 where now.grain = %(grain)s and now.start_date = %(first_day)s
   and now.scope = case when %(learner)s::text is null then 'all' else 'learner' end
   and now.name = coalesce(%(learner)s::text, 'all')
+  and now.name not in (select user_id from api.without_consent where purpose = 'reports')
