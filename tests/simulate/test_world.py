@@ -286,6 +286,68 @@ def within(truth, event, *kinds):
     )
 
 
+def test_cohorts_are_those_who_first_came_in_a_week(month):
+    told = {"request_served", "price_changed", "competitor_price_observed", "stock_changed", "transaction_settled",
+            "transaction_failed", "exchange_rate_published", "experiment_viewed"}  # fmt: skip
+    weeks = defaultdict(set)
+    for event in month.events:
+        if event["event_type"] not in told:
+            day = event["occurred_at"].date()
+            weeks[event["user_id"]].add(day - timedelta(days=day.weekday()))
+    for cohort in month.truth.cohorts:
+        people = [came for came in weeks.values() if min(came) == cohort.week]
+        assert cohort.users == [
+            sum(cohort.week + timedelta(weeks=later) in came for came in people) for later in range(len(cohort.users))
+        ]
+    assert sum(cohort.users[0] for cohort in month.truth.cohorts) == len(weeks)
+    assert len(month.truth.cohorts) == 5
+
+
+def test_the_purchase_funnel_counts_entries_of_a_person_and_a_day(month):
+    steps = ["product_viewed", "product_added", "checkout_started", "order_completed"]
+    told = by(month.of(*steps), "user_id")
+    reached = [0] * len(steps)
+    for events in told.values():
+        entries = {}
+        for event in events:
+            if event["event_type"] == steps[0]:
+                entries.setdefault(event["occurred_at"].date(), event["occurred_at"])
+        for entry in entries.values():
+            at = entry
+            for number, step in enumerate(steps):
+                times = [event["occurred_at"] for event in events if event["event_type"] == step]
+                at = min((time for time in times if at <= time <= entry + timedelta(days=7)), default=None)
+                if at is None:
+                    break
+                reached[number] += 1
+    assert month.truth.funnels["purchase"] == reached
+    assert reached[0] > reached[1] > reached[2] > reached[3] > 300
+
+
+def test_who_sees_green_orders_more_often(month):
+    first, variants = {}, defaultdict(set)
+    for event in month.of("experiment_viewed"):
+        first.setdefault(event["user_id"], event)
+        variants[event["user_id"]].add(event["properties"]["variant_id"])
+    orders = by(month.of("order_completed"), "user_id")
+    for variant in month.truth.experiments:
+        mine = [user for user, event in first.items() if event["properties"]["variant_id"] == variant.variant]
+        spent = {
+            user: [
+                Decimal(str(order["properties"]["total"]))
+                for order in orders[user]
+                if timedelta() <= order["occurred_at"] - first[user]["occurred_at"] < timedelta(days=7)
+            ]
+            for user in mine
+        }
+        assert variant.users == len(mine)
+        assert variant.mixed_users == sum(len(variants[user]) > 1 for user in mine)
+        assert variant.converted_users == sum(bool(totals) for totals in spent.values())
+        assert variant.value == sum(sum(totals) for totals in spent.values())
+    control, green = month.truth.experiments
+    assert green.converted_users / green.users > 1.1 * control.converted_users / control.users
+
+
 def test_planted_incidents_are_visible(month, hourly):
     """Each moves its metric away from what the same hours of the other days have."""
     incidents = {incident.kind: incident for incident in month.truth.incidents if incident.end}
