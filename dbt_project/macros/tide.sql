@@ -275,7 +275,7 @@
    the models, or all where everything is computed anew. #}
 {% macro touched_entities(entity, models) -%}
     (
-        select name as {{ entity }}
+        select distinct name as {{ entity }}
         from {{ source('ops', 'touched_entities') }}
         where entity = '{{ entity }}' and model in ('{{ models | join("', '") }}')
         /* or all of them */

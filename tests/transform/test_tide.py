@@ -224,6 +224,17 @@ def test_materialized_views_are_refreshed_only_when_something_moved(dbt, connect
     assert (version("top_content"), version("basket_companions")) == ((3, 3), (1, 3))
 
 
+def test_replaced_views_of_which_one_reads_the_other_go_one_after_the_other(dbt, connection):
+    connection.execute("update ops.definitions set definition = 'older' where relation ~ '^(views.content|api.)'")
+    connection.commit()
+    left = []
+    for _ in range(3):
+        dbt.run(["run", "--select", "views_content+"], high_mark=0)
+        left.append(connection.execute("select count(*) from pg_matviews where matviewname ~ '__old$'").fetchone()[0])
+        connection.rollback()
+    assert left == [2, 1, 0]
+
+
 def test_tables_that_people_read_by_name_are_there(dbt, connection):
     refresh(dbt, 0)
     dbt.build("predictions", 0)
