@@ -200,6 +200,9 @@
     {%- set gone = affected ~ ' and ' ~ no_more -%}
     {%- set come = 'not exists (select from ' ~ target ~ ' as known where ' ~ same ~ ')' -%}
     {%- set ripples = config.get('ripples') and not anew -%}
+    {%- if config.get('grain') == 'entity' and not anew %}
+    {{ write_down_touched() }}
+    {%- endif %}
     create temporary table fresh on commit drop as
     select {{ list }} from ({{ narrowed(sql, anew) }}) as model;
     {%- if config.get('affected') %} {# of rows found so, the planner expects one #}
@@ -274,21 +277,28 @@
 {# The people or things to compute, as a subquery of one column named after the entity: those that changed in one of
    the models, or all where everything is computed anew. #}
 {% macro touched_entities(entity, models) -%}
-    (
-        select distinct name as {{ entity }}
+    (/* touched */
+        select name as {{ entity }}
         from {{ source('ops', 'touched_entities') }}
         where entity = '{{ entity }}' and model in ('{{ models | join("', '") }}')
-        /* or all of them */
         {%- for name in models %}
         union
         select {{ entity }}::text from {{ ref(name) }} where ops.build_setting('after') = 0
         {%- endfor %}
-        /* end */
-    )
+    /* end */)
 {%- endmacro %}
 
 
-{# SQL without the entities that only a build of everything computes: the planner would expect to meet all of them. #}
+{# Where some people or things are computed, they are written down and counted first: of the subquery above, the planner
+   would expect to meet all of them, or, of those who changed just now, next to none. #}
+{% macro write_down_touched() -%}
+    create temporary table touched_names on commit drop as
+    select distinct name from ops.touched_entities
+    where entity = '{{ config.get('entity') }}' and model in ('{{ config.get('of') | join("', '") }}');
+    analyze touched_names;
+{%- endmacro %}
+
 {% macro narrowed(sql, anew) -%}
-    {{ return(sql if anew else modules.re.sub('(?s)/[*] or all of them [*]/.*?/[*] end [*]/', '', sql)) }}
+    {%- set written_down = 'select name as ' ~ config.get('entity') ~ ' from touched_names' -%}
+    {{ return(sql if anew else modules.re.sub('(?s)/[*] touched [*]/.*?/[*] end [*]/', written_down, sql)) }}
 {%- endmacro %}
