@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("TIDEMARK_TEST_DATA", ROOT.parent / "shared" / "data"))
 PAGE = ROOT / "docs" / "learning.md"
-ORDER = ("forecasts", "anomalies", "churn", "recommendations", "experiments", "prices", "honesty")
+ORDER = ("forecasts", "anomalies", "churn", "recommendations", "experiments", "prices", "honesty", "training")
 PARTS = [name for name in ORDER if (Path(__file__).parent / f"{name}.py").exists()]
 
 

@@ -1,6 +1,6 @@
 """Past origins: what each member would have said then, and how members are weighed by what they got wrong."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ ORIGINS = 3  # past origins that weights and intervals are learned from
 PROPHET = "Prophet"
 BASELINE = "SeasonalNaive"
 LIKENESS = "Waves"  # of Prophet: not in the combination, where it made months and weeks worse
-CHANCE = 1.3  # Prophet is tried where its likeness errs at most so many times as much as the best member
+CHANCE = 1.3  # Prophet is tried where its likeness, and then itself, errs at most so many times as much as the best
 POWER = 3
 PRIOR_ORIGINS = 1.0  # a member's record on all series counts as much as one origin of its own
 
@@ -107,14 +107,30 @@ def _trial(one: Series, past: Series, effect: "events.Effect", members: dict, ho
 
 
 def _try_prophet(trials: Trials, rounds: list, horizon: int, windows: int, is_judged: bool) -> None:
+    """Where its likeness has a chance: at the newest origin before those judged, then at all where it had one there."""
     judged = {name: some[windows - 1].origin for name, some in trials.items() if windows and len(some) >= windows}
-    before = trials if not windows else known_before(trials, judged)
-    chances = {name for name, some in before.items() if _has_chance(some)}
+
+    def before() -> Trials:
+        return known_before(trials, judged) if windows else trials
+
+    hopeful = {name for name, some in before().items() if _has_chance(some, LIKENESS)}
+    _add_prophet(trials, rounds, horizon, lambda name, turn: turn == windows and name in hopeful)
+    known = before()
+    chances = {name for name in hopeful if _has_chance(known[name][:1], PROPHET)}
+    _add_prophet(
+        trials,
+        rounds,
+        horizon,
+        lambda name, turn: (is_judged and turn < windows) or (turn != windows and name in chances),
+    )
+
+
+def _add_prophet(trials: Trials, rounds: list, horizon: int, is_asked: Callable[[str, int], bool]) -> None:
     jobs = [
         (past, effect, trials[past.unique_id][turn])
         for turn, pasts in enumerate(rounds)
         for past, effect in pasts
-        if (is_judged and turn < windows) or past.unique_id in chances
+        if is_asked(past.unique_id, turn)
     ]
     models = prophet.fit_all([past for past, *_ in jobs])
     for model, (past, effect, trial) in zip(models, jobs, strict=True):
@@ -122,10 +138,10 @@ def _try_prophet(trials: Trials, rounds: list, horizon: int, windows: int, is_ju
         trial.predicted[PROPHET] = effect.put_back(path)[: len(trial.actual)]
 
 
-def _has_chance(trials: Sequence[Trial]) -> bool:
-    """Whether Prophet's likeness came near the best member. Too little to tell is a chance."""
-    errors = {name: mean_error(trials, {name: 1.0}) for name in roster(trials)}
-    return LIKENESS in errors and not errors[LIKENESS] > CHANCE * min(errors.values())
+def _has_chance(trials: Sequence[Trial], name: str) -> bool:
+    """Whether Prophet, or its likeness, came near the best member."""
+    errors = {member: mean_error(trials, {member: 1.0}) for member in roster(trials)}
+    return name in errors and not errors[name] > CHANCE * min(errors.values())
 
 
 def origins_of(one: Series, horizon: int, count: int) -> list[int]:

@@ -65,7 +65,6 @@ def predict_forecasts(connection: psycopg.Connection, names: Sequence[str] | Non
 
     `names`: only these forecasts. A forecast is frozen: from the same history, a model's stands as it was made.
     """
-    workers.warm()
     with inputs.snapshot(connection) as mark:
         asked = list(settings.forecasts().forecasts) if names is None else names
         made = [one for name in asked for one in _forecasts(connection, name, mark)]

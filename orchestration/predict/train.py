@@ -74,8 +74,8 @@ def train_all(
     are trained even if one fails, and the one in service stays there. Raises TidemarkError that names all that failed.
     What the same data gave before is not trained again.
     """
-    workers.warm()
     with inputs.snapshot(connection) as mark:
+        workers.warm()  # while the lessons are read
         marks = inputs.marks_of_all(connection)
         lessons = [read(connection) for name, read in _readers().items() if names is None or name in names]
     trained = {lesson.name: _known(connection, lesson) for lesson in lessons}

@@ -42,7 +42,8 @@ def side_by_side(
     Jobs begin in that order, one a core, and are functions of a module or partial ones. Whoever stops listening closes
     the iterator: then what still runs is killed. Nothing outlives this process, however it ends.
     """
-    warm()
+    if jobs:
+        warm()
     waiting, running, done = deque(jobs), {}, {}
     try:
         for name in jobs:

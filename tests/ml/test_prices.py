@@ -98,3 +98,11 @@ def test_prices_foretell_demand():
     assert scored["deviance"] < scored["deviance_without_price"]
     with pytest.raises(ValueError, match="varied"):
         prices.evaluate(frame.assign(price=20.0))
+
+    # beside what was learned before: prices that do nothing are worse, the same ones as good
+    same = prices.elasticities(frame[frame["day"] < frame["day"].sort_values().iloc[int(0.8 * len(frame))]])
+    _, against = prices.evaluate(frame, same)
+    assert against.change == 0 and not against.is_better
+    _, against = prices.evaluate(frame, same.assign(elasticity=0.0))
+    assert against.is_better
+    assert against.change == pytest.approx(scored["deviance"] / scored["deviance_without_price"] - 1)

@@ -120,7 +120,10 @@ def test_movielens_in_small(data):
         }
     )
     offered = pd.DataFrame({"item_id": sorted(most), "category": ""})
-    scored, _ = recommend.evaluate(frame, frame["at"].quantile(0.8), offered)
+    moment = frame["at"].quantile(0.8)
+    before = recommend.popular(frame[frame["at"] < moment])
+    scored, against = recommend.evaluate(frame, moment, offered, before)
+    assert against.is_better and against.units == scored["n"]  # than what is popular alone
     assert scored["ndcg"] > 1.25 * scored["ndcg_popularity"]
     assert scored["ndcg"] > 0.97 * scored["ndcg_ease"]
     assert scored["coverage"] > 0.2

@@ -10,7 +10,7 @@ from ml.forecast import Forecaster
 from orchestration.errors import TidemarkError
 from orchestration.predict import artefacts, features, feedback, inputs, predict, registry, series, train
 from orchestration.predict.registry import Metrics
-from orchestration.settings import settings
+from orchestration.settings import forecasts, settings
 from orchestration.warehouse import database, marks
 
 MARK = 7  # of the published state, see conftest
@@ -283,7 +283,9 @@ def test_announced_events_reach_the_series_they_concern(published, monkeypatch, 
         (settings().config / "forecasts.yml")
         .read_text()
         .replace(
-            "events: {}", "events: {sale: {days: [[2026-03-28, 2026-03-29], [2026-04-04, 2026-04-04]], of: [revenue]}}"
+            "events: {}",
+            "events: {sale: {days: [[2026-03-28, 2026-03-29], [2026-04-04, 2026-04-04]], of: [revenue], "
+            "is_promotion: true, categories: [books]}}",
         )
     )
     (tmp_path / "forecasts.yml").write_text(text)
@@ -292,6 +294,9 @@ def test_announced_events_reach_the_series_they_concern(published, monkeypatch, 
         known = series.read(connection, "revenue").known
         assert series.read(connection, "rooms_created").known is None
     assert known["ds"].dt.day.tolist() == [28, 29, 4] and known["sale"].tolist() == [1, 1, 1]
+    sale = forecasts().events["sale"]  # prices are learned without it, too
+    asked = [(date(2026, 3, 29), "books"), (date(2026, 3, 30), "books"), (date(2026, 3, 29), "toys")]
+    assert [sale.promotes(day, "a", category) for day, category in asked] == [True, False, False]
 
 
 def test_a_tenant_far_from_utc_gets_its_own_midnights(one_metric):

@@ -51,6 +51,7 @@ def taste(connection: psycopg.Connection) -> None:
 def test_products_are_learned_and_recommended_to_buyers_and_sellers(connection):
     taste(connection)
     connection.execute("insert into raw.consents values ('x', 'e', 'u0', 'models', false, '2026-01-01', 1)")
+    connection.commit()
     fill(connection, "marts.transactions", [("seller-1", f"u{person}", NEWEST) for person in range(0, 20, 2)])
     [model] = train.train_all(connection, ["recommend_products"])
     assert model.stage == "serving" and model.metrics["value"] > 1.25 * model.metrics["baseline"]
