@@ -70,7 +70,7 @@ def render(wanted: Wanted, seen: Snapshot) -> Rendered:
 
 
 def _report(wanted: Wanted, seen: Snapshot, form: Form, document: Document) -> Rendered:
-    pictures = _draw(document)
+    pictures = _draw(document, is_printed="pdf" in wanted.formats)
     words = {"document": document, "tenant": seen.tenant, "period": _days(seen.period, form)}
     cids = {chart: f"{chart}@{wanted.name}.{seen.period.name}.tidemark" for chart in pictures}
     html = _layout("report.html.j2").render(**words, images=cids)
@@ -144,13 +144,13 @@ def _notice(wanted: Wanted, seen: Snapshot, form: Form, reasons: list[str]) -> R
     )
 
 
-def _draw(document: Document) -> dict[str, tuple[bytes, str]]:
-    """PNG for the mail and SVG for the PDF of every chart."""
+def _draw(document: Document, *, is_printed: bool) -> dict[str, tuple[bytes, str]]:
+    """PNG for the mail and, where somebody wants it, SVG for the PDF of every chart."""
     pictures = {}
     with charts.style():
         for chart in document.charts:
             figure = chart.draw()
-            pictures[chart.name] = charts.png(figure), charts.svg(figure)
+            pictures[chart.name] = charts.png(figure), charts.svg(figure) if is_printed else ""
     return pictures
 
 

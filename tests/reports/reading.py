@@ -92,11 +92,14 @@ def numbers(shown: str) -> list[tuple[Decimal, Decimal]]:
     return [number(found[0]) for found in NUMBER.finditer(shown)]
 
 
-def lines_with(text: str, rows: list[list[str]]) -> bool:
-    """Whether a text has, one below the other, a line with each of these figures in their order."""
-    lines = iter(text.splitlines())
-    wanted = [re.compile(".*".join(rf"(?<![\d,.]){re.escape(one)}(?![\d])" for one in row)) for row in rows]
-    return all(any(one.search(line) for line in lines) for one in wanted)
+def columns(text: str, title: str) -> list[str]:
+    """All that stands in each column of a table in a text, from top to bottom, without its head and without space."""
+    lines = text.splitlines()
+    lines = lines[lines.index(title.upper()) + 2 :]
+    rule = next(at for at, line in enumerate(lines) if re.fullmatch(r"-+(  -+)*", line))
+    body = lines[rule + 1 : lines.index("", rule)]
+    spans = [found.span() for found in re.finditer("-+", lines[rule])]
+    return [squeezed("".join(line[start:end] for line in body)) for start, end in spans]
 
 
 def is_number(value: object) -> bool:
