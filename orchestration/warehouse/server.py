@@ -53,8 +53,9 @@ def start(directory: Path) -> str:
             _forget_the_dead(directory / "postmaster.pid")
             _ensure_running(server)
     except (OSError, subprocess.SubprocessError, RuntimeError, AssertionError) as error:
+        reason = str(error) or "a server runs whose folder was removed: end it"
         raise TidemarkError(
-            f"The embedded database in {directory} did not start: {error}. "
+            f"The embedded database in {directory} did not start: {reason}. "
             f"Its log is {directory / 'log'}; or set TIDEMARK_DATABASE_URL to a PostgreSQL of your own."
         ) from error
     return server.get_uri()
