@@ -61,22 +61,21 @@ votes_to_match as (
 ),
 
 standing as (
-    select distinct on (room_id, events.content_id, user_id)
-        room_id, events.content_id, events.is_in_favour, events.content_id = moments.content_id as is_matched
+    select distinct on (room_id, content_id, user_id) room_id, content_id, is_in_favour
     from events
-    join moments using (room_id)
-    where event_type = 'vote_cast' and is_in_favour is not null and events.content_id is not null and user_id is not null
-    order by room_id, events.content_id, user_id, occurred_at desc, source desc, event_id desc
+    where event_type = 'vote_cast' and is_in_favour is not null and content_id is not null and user_id is not null
+    order by room_id, content_id, user_id, occurred_at desc, source desc, event_id desc
 ),
 
 items as (
     select
         room_id,
-        content_id,
+        standing.content_id,
         count(*) as voters,
-        avg(is_in_favour::integer) as in_favour_rate,
-        bool_or(is_matched) as is_matched
+        avg(standing.is_in_favour::integer) as in_favour_rate,
+        bool_or(standing.content_id = moments.content_id) as is_matched
     from standing
+    join moments using (room_id)
     group by 1, 2
 ),
 
