@@ -164,7 +164,7 @@ def _anomalies(connection: psycopg.Connection, mark: int) -> _Prediction:
     from ml import anomaly
 
     judged = anomaly.detect(hours, "h").merge(hours, on=["unique_id", "ds"]).dropna(subset="expected")
-    hour = judged["ds"].dt.tz_localize("UTC").astype(object)
+    hour = [ds.to_pydatetime() for ds in judged["ds"].dt.tz_localize("UTC")]
     figures = judged[["y", *_FIGURES]].itertuples(index=False)
     told = [told and json.dumps(told) for told in explaining.explanations(connection, judged)]
     rows = [
