@@ -11,8 +11,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from orchestration.ingest import loader
-from orchestration.privacy import erasure
-from orchestration.warehouse.names import KnownNames, forms
+from orchestration.warehouse import marks
 
 KINDS = {
     "page_viewed": lambda rng: {"path": "/"},
@@ -154,12 +153,14 @@ def case(rng: random.Random, number: int, day: date, far: datetime, zone: ZoneIn
 
 
 def survivors(cases: Iterable[Case], rounds: int) -> dict[str, dict]:
-    """The events that must stand in the end, by id: each once, unless its person was erased after it last came."""
-    standing = {}
+    """The events that must stand in the end, by id: each once, unless its person was erased after it first came."""
+    standing, known = {}, set()
     for case in cases:
         for number in range(rounds):
             for event in (event for when, event in case.arrivals if when == number):
-                standing.setdefault(event["event_id"], event)
+                if event["event_id"] not in known:
+                    standing[event["event_id"]] = event
+                    known.add(event["event_id"])
             gone = {user for when, user in case.erasures if when == number}
             standing = {name: event for name, event in standing.items() if event["user_id"] not in gone}
     return standing
@@ -183,9 +184,29 @@ def ingest(folder: Path, loads: list[list[dict]]) -> None:
 
 
 def erase(connection: psycopg.Connection, user_id: str) -> None:
-    """Remove a person's events as an erasure does, and have their hours computed again. They are not suppressed."""
-    done = erasure.Erased(0, "a test", datetime.now(UTC), {})
-    erasure.erase_events(connection, KnownNames(forms([user_id])), done)
+    """Remove a person's events and have their hours computed again, in one transaction."""
+    with connection.transaction():
+        connection.execute("select pg_advisory_xact_lock(%s)", [marks.LOAD_LOCK])
+        (load_id,) = connection.execute(
+            """insert into raw.loads (load_id, source, locator, checksum, received, loaded, duplicate, quarantined,
+                                      suppressed, started_at, cause)
+               values (nextval('raw.load_ids'), 'erasure', %s, '', 0, 0, 0, 0, 0, clock_timestamp(), 'erasure')
+               returning load_id""",
+            [user_id],
+        ).fetchone()
+        connection.execute(
+            """insert into raw.touched_hours
+               select distinct %s::bigint, ops.hour_of(occurred_at, ops.timezone())
+               from raw.events where user_id = %s""",
+            [load_id, user_id],
+        )
+        connection.execute(
+            """insert into raw.touched_minutes
+               select distinct %s::bigint, date_trunc('minute', occurred_at) from raw.events
+               where user_id = %s and occurred_at > (select max(newest_at) from raw.loads) - interval '2 days'""",
+            [load_id, user_id],
+        )
+        connection.execute("delete from raw.events where user_id = %s", [user_id])
 
 
 # What says when, from which load or why a row was built, and so differs between two histories of the same events.
