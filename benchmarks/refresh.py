@@ -258,6 +258,7 @@ def look_back(warehouse: Warehouse, folder: Path) -> dict:
     )
     for relation, select in AGGREGATES.items():
         (folder / "models" / f"{model_of(relation)}.sql").write_text(select.format(and_recent=recent))
+    warehouse.connection.execute(f"grant create on database {database.name()} to transformer")
     os.environ.update({f"TIDEMARK_PG_{key.upper()}": value for key, value in database.parameters().items()})
     command = ["run", "--project-dir", str(folder), "--profiles-dir", str(ROOT / "dbt_project"), "--quiet"]
 
