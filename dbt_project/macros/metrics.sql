@@ -195,7 +195,7 @@
 {# Final figures that are about to change, written down with what changed them: the loads since the table's mark that
    touched their hour or period, an erasure before a replay before a late arrival; a changed definition where none did.
    A metric that left the catalogue is not restated. #}
-{% macro restate(target, affected, anew, up_to) -%}
+{% macro restate(anew, up_to) -%}
     {%- set grain = config.get('grain') -%}
     {%- set bucket, source = {
         'hour': ('hour', 'hour'),
@@ -207,7 +207,7 @@
         select load_id, case cause when 'arrival' then 'late' else cause end as cause
         from raw.loads
         where load_id <= {{ up_to }} and load_id > (
-            select load_id from ops.tidemarks where table_name = '{{ target.schema }}.{{ target.identifier }}'
+            select load_id from ops.tidemarks where table_name = '{{ this.schema }}.{{ this.identifier }}'
         )
     ),
 
@@ -243,7 +243,7 @@
         fresh.value,
         coalesce(touching.cause, otherwise.cause),
         coalesce(touching.load_id, otherwise.load_id)
-    from (select * from {{ target }} as known where {{ affected }}) as published
+    from stale as published
     left join fresh using (metric, segment, {{ bucket }})
     left join touching using ({{ bucket }})
     cross join otherwise

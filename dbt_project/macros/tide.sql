@@ -187,18 +187,15 @@
 {% endmacro %}
 
 
-{# Compute the affected rows, write what differs, down to the byte, and move the mark. #}
+{# Compute the affected rows, write what differs, down to the byte, and move the mark. What differs is found between two
+   small tables: held against the target itself, the planner reads all of it. #}
 {% macro replace_rows(target, key, columns, anew, up_to) -%}
-    {%- set affected = affected_rows(anew) -%}
     {%- set list = columns | join(', ') -%}
     {%- set same -%}
-        {% for column in key %}fresh.{{ column }} = known.{{ column }} and {% endfor -%}
+        {% for column in key %}fresh.{{ column }} = stale.{{ column }} and {% endfor -%}
         row({% for column in columns %}fresh.{{ column }}{{ ', ' if not loop.last }}{% endfor %})::record
-        *= row({% for column in columns %}known.{{ column }}{{ ', ' if not loop.last }}{% endfor %})::record
+        *= row({% for column in columns %}stale.{{ column }}{{ ', ' if not loop.last }}{% endfor %})::record
     {%- endset -%}
-    {%- set no_more = 'not exists (select from fresh where ' ~ same ~ ')' -%}
-    {%- set gone = affected ~ ' and ' ~ no_more -%}
-    {%- set come = 'not exists (select from ' ~ target ~ ' as known where ' ~ same ~ ')' -%}
     {%- set ripples = config.get('ripples') and not anew -%}
     {%- if config.get('grain') == 'entity' and not anew %}
     {{ write_down_touched() }}
@@ -207,46 +204,41 @@
     select {{ list }} from ({{ narrowed(sql, anew) }}) as model;
     {%- if config.get('affected') %} {# of rows found so, the planner expects one #}
     create unique index on fresh ({{ key | join(', ') }});
+    {%- endif %}
     analyze fresh;
-    {%- endif %}
-    {%- if ripples %}
-    create temporary table rippled on commit drop as
-    select hour from {{ target }} as known where {{ gone }}
-    union
-    select hour from fresh where {{ come }};
-    {%- endif %}
+    create temporary table stale on commit drop as
+    select {{ list }} from {{ target }} where {{ not_frozen() ~ ' or ' if anew }}{{ affected_rows(anew) }};
+    analyze stale;
+    create temporary table gone on commit drop as
+    select * from stale where not exists (select from fresh where {{ same }});
+    create temporary table come on commit drop as
+    select * from fresh where not exists (select from stale where {{ same }});
     {%- for entity in config.get('tells', []) if not anew %}
     insert into ops.changed_entities (load_id, model, entity, name)
     select {{ up_to }}, '{{ target.identifier }}', '{{ entity }}', name
-    from (
-        select {{ entity }} as name from {{ target }} as known where {{ gone }}
-        union
-        select {{ entity }} from fresh where {{ come }}
-    ) as changed
+    from (select {{ entity }} as name from gone union select {{ entity }} from come) as changed
     where name is not null
     on conflict do nothing;
     {%- endfor %}
     {%- if config.get('restates') %}
-    {{ restate(target, '(' ~ affected ~ ' or ' ~ not_frozen() ~ ')' if anew else affected, anew, up_to) }};
+    {{ restate(anew, up_to) }};
     {%- endif %}
     do $tide$
     declare
-        gone bigint;
-        come bigint;
+        moved boolean;
     begin
-        {%- if anew %} {# by themselves: of an `or`, the planner would look into the affected ones for each row #}
-        delete from {{ target }} as known where {{ not_frozen() }} and {{ no_more }};
-        {%- endif %}
-        delete from {{ target }} as known where {{ gone }};
-        get diagnostics gone = row_count;
-        insert into {{ target }} ({{ list }}) select {{ list }} from fresh where {{ come }};
-        get diagnostics come = row_count;
-        {{ move_mark(target, up_to, 'true' if anew else 'gone + come > 0') }};
+        delete from {{ target }} as known using gone
+        where {% for column in key %}known.{{ column }} = gone.{{ column }}{{ ' and ' if not loop.last }}{% endfor %};
+        moved := found;
+        insert into {{ target }} ({{ list }}) select {{ list }} from come;
+        moved := moved or found;
+        {{ move_mark(target, up_to, 'true' if anew else 'moved') }};
     end
     $tide$
     {%- if ripples %}; -- last: from here on they are touched, too
     insert into ops.ripples (load_id, hour)
-    select {{ up_to }}, hour from rippled where hour not in (select hour from ops.touched)
+    select {{ up_to }}, hour from (select hour from gone union select hour from come) as rippled
+    where hour not in (select hour from ops.touched)
     on conflict do nothing
     {%- endif %}
 {%- endmacro %}
