@@ -183,14 +183,12 @@ def test_struggling_learners_and_abandoned_rooms_are_those_of_the_truth_and_no_o
 
 def test_oversold_products_and_split_sellers_are_those_of_the_truth_and_no_others(pipeline, truth):
     oversold = rows(
-        "select product_id, first_oversold_at from api.products where first_oversold_at is not null order by 1"
+        """select product_id, min(oversold_at) as since from marts.product_daily
+           where oversold_at is not null group by 1 order by 1"""
     )
-    assert [(row["product_id"], row["first_oversold_at"]) for row in oversold] == [
-        (one.product_id, one.since) for one in truth.oversold_products
-    ]
+    assert oversold == [one.model_dump() for one in truth.oversold_products] != []
     split = rows("select distinct seller_id from api.transaction_faults where fault = 'split' order by 1")
-    assert [row["seller_id"] for row in split] == truth.split_sellers
-    assert len(oversold) == 3 and len(split) == 2
+    assert [row["seller_id"] for row in split] == truth.split_sellers != []
 
 
 def test_cohorts_and_funnels_are_those_of_the_truth_and_no_others(pipeline, truth):
@@ -225,10 +223,7 @@ def test_the_planted_experiment_comes_out_as_it_was_dealt(pipeline, truth):
            from marts.experiment_users where window_seconds = 604800 group by 1, 2 order by 1, 2"""
     )
     assert found == [one.model_dump() for one in truth.experiments]
-    control, green = truth.experiments
-    assert green.converted_users / green.users > 1.1 * control.converted_users / control.users
-    assert 0.4 < green.users / (green.users + control.users) < 0.6
-    assert green.mixed_users + control.mixed_users > 0
+    assert sum(one.mixed_users for one in truth.experiments) > 0
 
 
 def test_the_secret_key_is_in_no_file_event_or_row(pipeline):
