@@ -341,6 +341,8 @@ def as_parquet(warehouse: Warehouse, folder: Path) -> Path:
 
 def orchestration() -> dict:
     """An empty refresh as a command, from its start to its end, beside dbt building the same models as one."""
+    from orchestration.transform import project
+
     refresh = [sys.executable, "-m", "orchestration.cli", "refresh", "--json"]
     options = {
         "select": [f"config.meta.layer:{layer}" for layer in LAYERS.split()],
@@ -348,6 +350,7 @@ def orchestration() -> dict:
         "profiles-dir": [ROOT / "dbt_project"],
         "target-path": [settings().directory("dbt/bare")],
         "log-path": [settings().directory("logs")],
+        "vars": [json.dumps(project.configured())],
     }
     dbt = [Path(sys.executable).with_name("dbt"), "build", "--quiet", "--resource-type", "model"]
     for name, values in options.items():
