@@ -31,9 +31,14 @@ def churn_view(name: str) -> str:
     """The SELECT of dbt's view, over the tables made here."""
     text = (ROOT / "dbt_project" / "models" / "views" / f"views_{name}.sql").read_text()
     text = text.replace("{{ config(materialized='view') }}", "")
-    return text.replace("{{ ref('views_metric_daily') }}", "api.metric_daily").replace(
-        "{{ ref('views_user_daily') }}", "api.user_daily"
-    )
+    read = {
+        "{{ ref('views_metric_daily') }}": "api.metric_daily",
+        "{{ ref('views_user_daily') }}": "api.user_daily",
+        "{{ source('ops', 'without_consent') }}": "ops.without_consent",
+    }
+    for reference, relation in read.items():
+        text = text.replace(reference, relation)
+    return text
 
 
 @pytest.fixture
