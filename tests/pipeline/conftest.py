@@ -21,7 +21,7 @@ def pipeline(tmp_path_factory, parsed_project):
     """
     folder = tmp_path_factory.mktemp("pipeline")
     config = shutil.copytree(ROOT / "config", folder / "config")
-    (config / "tenant.yml").write_text("name: Test\ntimezone: UTC\ncurrency: EUR\n")
+    (config / "tenant.yml").write_text("name: Test\ntimezone: UTC\ncurrency: EUR\nreporting_limits: {EUR: 1000}\n")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("TIDEMARK_", "DAGSTER_"))}
     environment |= {"TIDEMARK_HOME": str(folder / "home"), "TIDEMARK_CONFIG": str(config)}
     environment["TIDEMARK_SECRET_KEY"] = SECRET
