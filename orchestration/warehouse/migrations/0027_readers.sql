@@ -10,7 +10,7 @@ begin
     revoke execute on all functions in schema ops, raw, ml from reader, analyst, auditor;
     grant execute on function
         ops.reader(), ops.sees_all(), ops.sees_system(text), ops.my_learners(), ops.my_metrics(boolean), ops.my_figures(text),
-        ops.day_of(timestamptz, text), ops.timezone(), ops.number_of(jsonb), ops.normal_cdf(double precision),
+        ops.day_of(timestamptz, text), ops.hour_of(timestamptz, text), ops.timezone(), ops.number_of(jsonb), ops.normal_cdf(double precision),
         ops.score_level(numeric), ops.build_setting(text)
         to reader, analyst;
     grant execute on function ops.audit_hash(bytea, bigint, timestamptz, text, text, text, jsonb) to auditor;
