@@ -87,7 +87,7 @@ _DELIVERED = """
 
 def _exported() -> Iterator[Path]:
     """Every file that an export wrote to a folder, and its manifest, wherever that is."""
-    with database.connect("auditor") as connection:
+    with database.connect("eraser") as connection:
         delivered = connection.execute(_DELIVERED).fetchall()
     for address, *_ in delivered:
         if "://" not in address:
@@ -101,7 +101,7 @@ def _manifest(exported: Path) -> Path:
 
 def out_of_reach() -> dict[str, str]:
     """Where exports that name people were put and nobody can look from here, by address, with what was put there."""
-    with database.connect("auditor") as connection:
+    with database.connect("eraser") as connection:
         delivered = connection.execute(_DELIVERED).fetchall()
     found: dict[str, list[tuple]] = {}
     for address, table, day, is_personal in delivered:
