@@ -17,6 +17,7 @@ import pytest
 from orchestration.warehouse import database, server
 
 DATA = Path(os.environ.get("TIDEMARK_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+IN_ONE_PROCESS = ("access", "pipeline")  # folders whose fixtures set an environment for as long as they stand
 
 IS_NIGHTLY = os.environ.get("TIDEMARK_NIGHTLY") == "1"
 hypothesis.settings.register_profile("quick", deadline=None, derandomize=True)
@@ -25,8 +26,11 @@ hypothesis.settings.load_profile("nightly" if IS_NIGHTLY else "quick")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the tests that take many minutes to the night."""
+    """Leave the tests that take many minutes to the night; say which of them one process runs one after the other."""
     for item in items:
+        folder = item.path.parent.name
+        together = folder if folder in IN_ONE_PROCESS else f"{folder}/{item.path.stem}"
+        item.add_marker(pytest.mark.xdist_group(together))
         if item.get_closest_marker("nightly") and not IS_NIGHTLY:
             item.add_marker(pytest.mark.skip(reason="takes many minutes: set TIDEMARK_NIGHTLY=1"))
 
