@@ -18,7 +18,7 @@ from orchestration.exports import formats, selection, snapshot
 from orchestration.exports.places import Place, place
 from orchestration.exports.totals import Totals, totals
 from orchestration.settings import Export
-from orchestration.warehouse import audit, database, names, outbox
+from orchestration.warehouse import audit, database, outbox
 
 WHOLE = "everything"
 
@@ -200,8 +200,7 @@ def _last(name: str, wanted: Export) -> dict | None:
 def _record(connection: psycopg.Connection, action: str, manifest: dict) -> None:
     told = ("export_id", "name", "file", "format", "since", "rows", "sha256", "load_id", "login")
     where = [selection.nameless(condition) for condition in manifest["where"]]
-    columns = [column["name"] for column in manifest["schema"]]  # a `name` may be a person's
-    personal = sorted(one for one in columns if names.is_of_people(one) or one == "name")
+    personal = sorted(filter(selection.may_name_people, (column["name"] for column in manifest["schema"])))
     with connection.transaction():
         audit.record(
             connection, action, manifest["table"], actor=manifest["requested_by"],

@@ -133,10 +133,15 @@ def conditions(table: Table, texts: Sequence[str], zone: ZoneInfo) -> list[sql.C
     return any_of + others
 
 
+def may_name_people(column: str) -> bool:
+    """Whether a column of api or marts has people in it: a `name` is a person's where its scope is people."""
+    return is_of_people(column) or column == "name"
+
+
 def nameless(condition: str) -> str:
     """A condition as the audit keeps it, for good: who is named in it has a pseudonym there."""
     matched = _CONDITION.fullmatch(condition)
-    if not (matched and is_of_people(matched[1])):
+    if not (matched and may_name_people(matched[1])):
         return condition
     return f"{matched[1]}{matched[2]}{Pseudonyms(settings().key).of(matched[3].strip())}"
 

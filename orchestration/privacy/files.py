@@ -164,8 +164,9 @@ def _nameless_path(path: Path, names: Names) -> Path:
 
 
 def _kept_folder(path: Path) -> Path | None:
-    """The folder of a kept report or export, which has a manifest."""
-    is_kept = (path.parent / "manifest.json").exists() and path.parent != settings().home.resolve()
+    """The folder of a kept report, which has a manifest. Other folders than ours are never removed."""
+    home = settings().home.resolve()
+    is_kept = path.parent.is_relative_to(home) and path.parent != home and (path.parent / "manifest.json").exists()
     return path.parent if is_kept else None
 
 

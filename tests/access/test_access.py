@@ -2,7 +2,7 @@
 
 import getpass
 import random
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import psycopg
 import pytest
@@ -130,6 +130,28 @@ def test_fifty_random_access_lists_show_what_was_meant(guarded, everything):
     with guarded.as_login("boss") as connection:  # and who sees everything sees everything
         for relation in set(everything) - {"api.windows"}:
             assert rows(connection, relation) == sorted(row["row"] for row in everything[relation]), relation
+
+
+def test_an_anomaly_is_told_without_the_figures_of_others_that_account_for_it(guarded):
+    guarded.grant([BOSS, {"login": "ana", "scope": {"systems": ["learning"]}}])
+    of_others = '{"segments": [{"segment": "skill=a", "value": 1}], "moved_along": [{"series_id": "revenue"}]}'
+    guarded.admin.execute(
+        """insert into ml.models (model_id, name, version, stage, metrics, load_id, data_hash, parameters, libraries)
+           values ('anomalies-1', 'anomalies', 1, 'serving', '{}', 0, '', '{}', '{}')"""
+    )
+    for series in ("lessons_completed", "revenue"):
+        guarded.admin.execute(
+            """insert into ml.anomalies (series_id, ds, value, score, is_anomaly, expected, lo, hi, model_id, load_id,
+                                         explanation)
+               values (%s, %s, 12, 1, true, 1, 0, 2, 'anomalies-1', 0, %s)""",
+            [series, datetime(*world.FIRST.timetuple()[:3], 10, tzinfo=UTC), of_others],
+        )
+    guarded.admin.execute("refresh materialized view views.anomalies")
+    query = "select metric, explanation is not null from api.anomalies order by 1"
+    with guarded.as_login("ana") as own, guarded.as_login("boss") as whole:
+        assert own.execute(query).fetchall() == [("lessons_completed", False)]
+        assert whole.execute(query).fetchall() == [("lessons_completed", True), ("revenue", True)]
+    guarded.admin.execute("delete from ml.anomalies; delete from ml.models; refresh materialized view views.anomalies")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from orchestration import settings
 from orchestration.errors import TidemarkError
-from orchestration.exports import formats, schedules
+from orchestration.exports import formats, schedules, selection
 from orchestration.exports.export import export
 from orchestration.outbox.delivery import deliver
 from orchestration.settings import ROOT, Export
@@ -145,6 +145,13 @@ def test_what_cannot_be_exported_is_said_and_no_value_is_sql(probe, take):
     probe.execute("insert into marts.probe (n, label) values (3000, %s)", [hostile])
     assert take("probe", "jsonl", where=[f"label={hostile}"]).manifest["rows"] == 1
     assert take("probe", "jsonl", where=["n>=3000", f"label!={hostile}"]).manifest["rows"] == 0
+
+
+@pytest.mark.parametrize("column", ["user_id", "seller_id", "name"])
+def test_a_condition_that_names_somebody_stands_in_the_audit_under_a_pseudonym(home, column):
+    assert selection.nameless("metric = revenue") == "metric = revenue"
+    told = selection.nameless(f"{column} != u-4711")
+    assert told.startswith(f"{column}!=pn_") and told == selection.nameless(f"{column}!=u-4711")
 
 
 def test_the_command_says_where_the_files_are(probe, home):

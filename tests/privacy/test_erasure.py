@@ -151,6 +151,7 @@ def test_rows_files_and_records_go_and_the_others_stay(landed, warehouse, tmp_pa
         export_to("people", Export(table="people", to=str(tmp_path / "elsewhere"), where=where), "ada").files
         for where in (["user_id=other-one"], [f"user_id={CANARIES[1]}"])
     ]
+    (tmp_path / "elsewhere" / "manifest.json").write_text("{}")  # somebody else's, as is the folder
     with database.connect() as connection:  # one that went where nobody can look
         connection.execute("drop view api.people")
         for action, detail in (
@@ -164,6 +165,7 @@ def test_rows_files_and_records_go_and_the_others_stay(landed, warehouse, tmp_pa
         assert done.remaining == {}
     assert is_anywhere(warehouse) == []
     assert [Path(file).exists() for files in exported for file in files] == [True, True, False, False]
+    assert (tmp_path / "elsewhere" / "manifest.json").exists()
     assert done.done[str(tmp_path / "elsewhere")] == {"removed": 1}
     assert list(done.out_of_reach) == ["s3://lake/p"]
     told = certificate.issue(done)[1]
