@@ -49,12 +49,15 @@ def export(
             manifest = _write(name, wanted, actor, since, last, file, progress)
             if manifest is None:
                 return Exported(name, since if since is not None else last["load_id"])
-            _record(connection, "export", manifest)  # nothing leaves that is not recorded
-            written = [target.put(file, manifest["file"]), _put_manifest(target, manifest)]
+            names = manifest["file"], f"{manifest['file'].rpartition('.')[0]}.manifest.json"
+            written = [target.address_of(one) for one in names]
+            _record(connection, "export", manifest, written[0])  # nothing leaves that is not recorded
+            target.put(file, names[0])
+            _put_manifest(target, manifest, names[1])
         with connection.transaction():
             audit.record(
                 connection, "export delivered", manifest["table"], actor=actor, export_id=manifest["export_id"],
-                name=name, to=written[0], load_id=manifest["load_id"], definitions=manifest["definitions"],
+                name=name, load_id=manifest["load_id"], definitions=manifest["definitions"],
                 selected=_selected(wanted),
             )  # fmt: skip
             if wanted.webhook:
@@ -170,11 +173,11 @@ def _plain(value: object) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def _put_manifest(target: Place, manifest: dict) -> str:
+def _put_manifest(target: Place, manifest: dict, name: str) -> None:
     file = target.spool() / f".{manifest['name']}.manifest.part"
     try:
         file.write_text(_text(manifest), encoding="utf-8")
-        return target.put(file, f"{manifest['file'].rpartition('.')[0]}.manifest.json")
+        target.put(file, name)
     finally:
         file.unlink(missing_ok=True)
 
@@ -197,14 +200,14 @@ def _last(name: str, wanted: Export) -> dict | None:
     return row[0] if row and row[0]["selected"] == _selected(wanted) and row[0]["load_id"] is not None else None
 
 
-def _record(connection: psycopg.Connection, action: str, manifest: dict) -> None:
+def _record(connection: psycopg.Connection, action: str, manifest: dict, to: str) -> None:
     told = ("export_id", "name", "file", "format", "since", "rows", "sha256", "load_id", "login")
     where = [selection.nameless(condition) for condition in manifest["where"]]
     personal = sorted(filter(selection.may_name_people, (column["name"] for column in manifest["schema"])))
     with connection.transaction():
         audit.record(
             connection, action, manifest["table"], actor=manifest["requested_by"],
-            where=where, **{key: manifest[key] for key in told}, **({"personal": personal} if personal else {}),
+            to=to, where=where, **{key: manifest[key] for key in told}, **({"personal": personal} if personal else {}),
         )  # fmt: skip
 
 

@@ -25,8 +25,11 @@ class Place(Protocol):
     def spool(self) -> Path:
         """The folder in which a file is written before it is put into its place."""
 
-    def put(self, file: Path, name: str) -> str:
-        """Move a file to its place, and return its address. Raises TidemarkError when it cannot be put there."""
+    def put(self, file: Path, name: str) -> None:
+        """Move a file to its place. Raises TidemarkError when it cannot be put there."""
+
+    def address_of(self, name: str) -> str:
+        """Where a file of that name is put: a path, or a URL without user and password."""
 
 
 def place(to: str, storage: dict[str, str]) -> Place:
@@ -58,11 +61,13 @@ class Folder:
             self.path.mkdir(parents=True, exist_ok=True)
         return self.path
 
-    def put(self, file: Path, name: str) -> str:
+    def put(self, file: Path, name: str) -> None:
         with _told(str(self.path), OSError):
             with file.open("rb") as written:
                 os.fsync(written.fileno())
             file.replace(self.path / name)
+
+    def address_of(self, name: str) -> str:
         return str(self.path / name)
 
 
@@ -74,9 +79,11 @@ class _Remote:
     def spool(self) -> Path:
         return settings().directory("exports")
 
-    def put(self, file: Path, name: str) -> str:
+    def put(self, file: Path, name: str) -> None:
         self.upload(file, name)
         file.unlink()
+
+    def address_of(self, name: str) -> str:
         parts = urlsplit(f"{self.address}/{name}")
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 

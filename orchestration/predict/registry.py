@@ -152,10 +152,10 @@ def _judge(
     """A challenger's stage, and why in words."""
     if not beats_baseline(metrics):
         return "rejected", f"does not beat {metrics['baseline_name']}"
-    if serving is None or (against is None and challenged in (None, serving.model_id)):
-        return "serving", f"beats {metrics['baseline_name']}"
-    if against is None or challenged != serving.model_id:
+    if serving and challenged != serving.model_id:
         return "rejected", f"{serving.model_id} went into service while this one was trained"
+    if serving is None or against is None:
+        return "serving", f"beats {metrics['baseline_name']}"
     if not against.is_better:
         return "rejected", f"not surely 1 % better than {serving.model_id}: {against}"
     if not is_in_band(metrics, serving.metrics):

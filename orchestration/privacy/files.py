@@ -76,23 +76,24 @@ def everything() -> Iterator[Path]:
             yield path
 
 
-_DELIVERED = """
-    select delivered.detail ->> 'to', delivered.subject, delivered.at::date, exported.detail ? 'personal'
-    from ops.audit as delivered
-    join ops.audit as exported
-        on exported.action = 'export' and exported.detail ->> 'export_id' = delivered.detail ->> 'export_id'
-    where delivered.action = 'export delivered'
-    order by delivered.audit_id"""
+_EXPORTS = """
+    select detail ->> 'to', subject, at::date, detail ? 'personal'
+    from ops.audit
+    where action = 'export'
+    order by audit_id"""  # also those that were cut short: the file may be there
 
 
 def _exported() -> Iterator[Path]:
     """Every file that an export wrote to a folder, and its manifest, wherever that is."""
-    with database.connect("eraser") as connection:
-        delivered = connection.execute(_DELIVERED).fetchall()
-    for address, *_ in delivered:
+    for address, *_ in _exports():
         if "://" not in address:
             yield Path(address)
             yield _manifest(Path(address))
+
+
+def _exports() -> list[tuple]:
+    with database.connect("eraser") as connection:
+        return connection.execute(_EXPORTS).fetchall()
 
 
 def _manifest(exported: Path) -> Path:
@@ -101,10 +102,8 @@ def _manifest(exported: Path) -> Path:
 
 def out_of_reach() -> dict[str, str]:
     """Where exports that name people were put and nobody can look from here, by address, with what was put there."""
-    with database.connect("eraser") as connection:
-        delivered = connection.execute(_DELIVERED).fetchall()
     found: dict[str, list[tuple]] = {}
-    for address, table, day, is_personal in delivered:
+    for address, table, day, is_personal in _exports():
         if "://" in address and is_personal:
             found.setdefault(address.rpartition("/")[0], []).append((table, day))
     return {

@@ -104,6 +104,7 @@ def test_what_left_is_recorded_and_a_failure_leaves_nothing(probe, take, home, m
     ]
     assert recorded[0][3]["personal"] == ["user_id"] and recorded[0][3]["rows"] == 1
     assert recorded[0][3]["sha256"] == sha256(Path(done.files[0]).read_bytes()).hexdigest()
+    assert recorded[0][3]["to"] == done.files[0], "erasures look for the file there, also if its delivery is cut short"
     assert {row[3]["export_id"] for row in recorded} == {done.manifest["export_id"]}
     probe.execute("begin")
     assert audit.verify(probe) == 2

@@ -150,7 +150,7 @@ def test_movielens_has_its_published_totals(dbt, data, load, tmp_path, users):
     dbt.build("staging marts published", 1)
     (told,) = ask("select count(*), sum(rating), count(distinct content_id) from staging.stg_content_events_checked")
     assert told == (len(rows), sum(ratings), films)
-    assert ask("select relation, sum(events) from api.held_values group by 1") == [("stg_content_events", halves)]
+    assert ask("select relation, sum(records) from api.held_values group by 1") == [("stg_content_events", halves)]
     rated = len(rows) - halves
     (judged,) = ask(
         """select sum(judgements), count(*), 5 * sum(observed_rate * judgements) / sum(judgements) from api.preferences

@@ -19,6 +19,9 @@ def scored(value: float, baseline: float, better: str = "lower") -> Metrics:
 
 
 def register(connection, value: float, baseline: float = 1.0, content: bytes = b"{}", name: str = "toy", **further):
+    """A version that challenges the one in service, without a comparison if none is given."""
+    serving = registry.in_service(connection, name)
+    further = {"challenged": serving and serving.model_id} | further
     metrics = scored(value, baseline)
     return registry.register(connection, name, content, metrics, 3, f"hash {content!r}", {"seed": 1}, **further)
 
@@ -66,8 +69,10 @@ def test_a_challenger_replaces_only_what_it_surely_beats(warehouse):
         assert registry.in_service(connection, "toy") == better
         late = register(connection, 0.7, content=b"[2]", against=compared(-0.05, -0.01), challenged="toy-1")
         assert late.stage == "rejected" and "while this one was trained" in late.verdict
+        first_of_all = register(connection, 0.6, content=b"[3]", challenged=None)
+        assert first_of_all.stage == "rejected" and "while this one was trained" in first_of_all.verdict
         stages = connection.execute("select model_id, stage from ml.model_stages order by change_id").fetchall()
-        assert stages[-3:] == [("toy-1", "retired"), ("toy-4", "serving"), ("toy-5", "rejected")]
+        assert stages[-4:-1] == [("toy-1", "retired"), ("toy-4", "serving"), ("toy-5", "rejected")]
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_a_small_history_comes_out_as_counted_by_hand(ask):
     )
     assert summary == (2, 3, pytest.approx(-1 / 3), None, True)
 
-    held = ask("select relation, reason, events from api.held_values order by 1, 2")
+    held = ask("select relation, reason, records from api.held_values order by 1, 2")
     assert held == [
         ("stg_content_events", "rating outside 1..5", 1),
         ("stg_lessons", "score is no number", 1),

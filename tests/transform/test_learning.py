@@ -88,7 +88,7 @@ def test_what_is_told_of_learners(ask):
     assert standing["four"] == [0, "broken", "stalled"]
     assert standing["auckland"] == [2, "extended", "high"]
 
-    assert ask("select relation, reason, events from api.held_values order by reason") == [
+    assert ask("select relation, reason, records from api.held_values order by reason") == [
         ("stg_lessons", "a skill is named all", 1),
         ("stg_lessons", "score outside 0..100", 1),
     ]

@@ -60,7 +60,7 @@ def test_what_is_told_of_rooms_and_their_people(dbt, connection):
     assert ask(f"{opening} from marts.room_openings where room_id = 'early'") == [
         (2, 60, 60, 0, False, days_ago(3) + timedelta(minutes=6))
     ]
-    assert ask("select relation, reason, events from api.held_values order by 1") == [
+    assert ask("select relation, reason, records from api.held_values order by 1") == [
         ("rooms", "ends or goes on before it starts", 1),
         ("stg_room_events", "ends before it starts", 1),
     ]

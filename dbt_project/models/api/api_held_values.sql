@@ -1,6 +1,6 @@
 -- How much is held back from the figures, and why: events whose own values cannot be true, and the durations of rooms whose
 -- events contradict each other. Like loads and quarantine, as it is now.
-select hour, relation, reason, events
+select hour, relation, reason, events as records
 from {{ ref('held_values') }}
 union all
 select

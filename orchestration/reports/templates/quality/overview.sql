@@ -14,7 +14,7 @@ with loads as (
 select
     loads.*,
     (
-        select coalesce(sum(events), 0)
+        select coalesce(sum(records), 0)
         from api.held_values
         where ops.day_of(hour, ops.timezone()) between %(first_day)s and %(last_day)s
     ) as held,
