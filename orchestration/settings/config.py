@@ -2,7 +2,7 @@
 
 import os
 import re
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from zoneinfo import available_timezones
@@ -32,7 +32,7 @@ Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 class Config(BaseModel):
     """A part of a configuration file: unknown keys are mistakes, and are said."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -105,8 +105,12 @@ def load(name: str, model: type[Model], folder: Path | None = None) -> Model:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise TidemarkError(f"{path} cannot be read: {error}.") from error
+    return _parsed(path, text, model)
+
+
+@lru_cache(maxsize=64)  # each file of a load asks for the contract
+def _parsed(path: Path, text: str, model: type[Model]) -> Model:
     try:
-        tree = yaml.compose(text, Loader=_LOADER)
         return model.model_validate(yaml.load(text, Loader=_LOADER) or {})
     except yaml.MarkedYAMLError as error:
         line = min(error.problem_mark.line + 1, len(text.splitlines())) if error.problem_mark else 1  # not past its end
@@ -116,7 +120,8 @@ def load(name: str, model: type[Model], folder: Path | None = None) -> Model:
         location = (*first["loc"], *first.get("ctx", {}).get("path", ()))
         where = ".".join(str(part) for part in location)
         message = first["msg"].removeprefix("Value error, ")
-        raise TidemarkError(f"{path}:{_line_of(tree, location)} {where}: {message}.") from error
+        line = _line_of(yaml.compose(text, Loader=_LOADER), location)
+        raise TidemarkError(f"{path}:{line} {where}: {message}.") from error
     except (yaml.YAMLError, ValueError) as error:  # a character or a date that YAML does not know
         raise TidemarkError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
 

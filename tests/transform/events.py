@@ -10,30 +10,35 @@ from psycopg.types.json import Jsonb
 def load(connection: psycopg.Connection, events: list[dict]) -> int:
     """Commit events as one load; those that are known already count as duplicates. Returns the load's number."""
     load_id = connection.execute("select coalesce(max(load_id), 0) + 1 from raw.loads").fetchone()[0]
-    fresh = [
-        event
-        for event in events
-        if connection.execute(
-            "insert into raw.identities values (raw.identity_of('test', %(event_id)s), %(occurred_at)s) "
-            "on conflict do nothing",
-            event,
-        ).rowcount
-    ]
+    first = {event["event_id"]: event for event in reversed(events)}
+    known = {
+        event_id
+        for (event_id,) in connection.execute(
+            """select event_id from unnest(%s::text[]) as given (event_id)
+               join raw.identities on identity = raw.identity_of('test', event_id)""",
+            [list(first)],
+        )
+    }
+    fresh = [event | {"load_id": load_id} for event_id, event in first.items() if event_id not in known]
     newest = max((event["occurred_at"] for event in fresh), default=None)
     connection.execute(
         "insert into raw.loads values (%s, 'test', 'memory', %s, %s, %s, %s, 0, 0, %s, now())",
         [load_id, str(load_id), len(events), len(fresh), len(events) - len(fresh), newest],
     )
-    for event in fresh:
-        connection.execute(
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into raw.identities values (raw.identity_of('test', %(event_id)s), %(occurred_at)s)", fresh
+        )
+        cursor.executemany(
             "insert into raw.events values ('test', %(event_id)s, %(event_type)s, %(occurred_at)s, now(), %(user_id)s, "
             "null, %(properties)s, %(load_id)s)",
-            event | {"properties": Jsonb(event["properties"]), "load_id": load_id},
+            [event | {"properties": Jsonb(event["properties"])} for event in fresh],
         )
-        connection.execute(
-            "insert into raw.touched_hours values (%s, ops.hour_of(%s, ops.timezone())) on conflict do nothing",
-            [load_id, event["occurred_at"]],
-        )
+    connection.execute(
+        """insert into raw.touched_hours
+           select distinct load_id, ops.hour_of(occurred_at, ops.timezone()) from raw.events where load_id = %s""",
+        [load_id],
+    )
     connection.execute(
         """insert into raw.touched_minutes
            select distinct load_id, date_trunc('minute', occurred_at) from raw.events
