@@ -13,6 +13,7 @@ import psycopg
 
 from orchestration.errors import TidemarkError
 from orchestration.settings import ROOT, experiments, funnels, objectives, settings
+from orchestration.transform import connections
 from orchestration.warehouse import database
 
 PROJECT = ROOT / "dbt_project"
@@ -94,7 +95,8 @@ def _invoke(arguments: list[str], parsed) -> list:
         "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--log-path", str(settings().directory("logs")),
         "--quiet", "--no-use-colors", "--log-level", "none", "--log-level-file", "info",
     ]  # fmt: skip
-    with _environment(database.parameters() if parsed else {"dbname": database.name()}):  # parsing does not connect
+    parameters = database.parameters() if parsed else {"dbname": database.name()}  # parsing does not connect
+    with _environment(parameters), connections.kept():
         result = dbtRunner(manifest=parsed).invoke([*arguments, *options])
     nodes = list(getattr(result.result, "results", []))
     if not result.success:

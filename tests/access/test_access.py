@@ -128,7 +128,7 @@ def test_fifty_random_access_lists_show_what_was_meant(guarded, everything):
                         differing.append((reader["login"], reader["scope"], relation))
     assert differing == []
     with guarded.as_login("boss") as connection:  # and who sees everything sees everything
-        for relation in set(everything) - {"api.windows"}:
+        for relation in set(everything) - {"api.windows"}:  # which end now, and now is later
             assert rows(connection, relation) == sorted(row["row"] for row in everything[relation]), relation
 
 

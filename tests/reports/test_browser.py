@@ -11,6 +11,7 @@ from orchestration.reports.render import Wanted, render
 from orchestration.reports.snapshot import Period
 
 BROWSER = os.environ.get("TIDEMARK_TEST_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
+READ_ALOUD = ((360, "light"), (1200, "dark"))  # contrast differs by scheme, what scrolls by width
 
 
 @pytest.mark.skipif(
@@ -40,8 +41,9 @@ def test_every_report_fits_a_phone_and_a_desk_in_light_and_dark(published, tmp_p
                 assert page.evaluate(tiles), where
                 assert page.evaluate("[...document.images].every(image => image.naturalWidth >= 580)"), where
                 assert {url.partition(":")[0] for url in asked} <= {"file", "data"} and complaints == [], where
-                found = axe.run(page).response["violations"]
-                serious = [one for one in found if one["impact"] in ("serious", "critical")]
-                assert not serious, (where, [(one["id"], one["nodes"][0]["html"]) for one in serious])
+                if (width, scheme) in READ_ALOUD:
+                    found = axe.run(page).response["violations"]
+                    serious = [one for one in found if one["impact"] in ("serious", "critical")]
+                    assert not serious, (where, [(one["id"], one["nodes"][0]["html"]) for one in serious])
                 page.close()
         browser.close()

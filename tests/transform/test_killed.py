@@ -42,7 +42,7 @@ def build_killed(dbt, high_mark: int, before: int) -> None:
     assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
 
-@pytest.mark.parametrize("points", [4, pytest.param(1000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("points", [2, pytest.param(1000, marks=pytest.mark.nightly)])
 def test_a_refresh_killed_between_two_models_is_made_good_by_the_next(dbt, tenant_in, tmp_path, points):
     rng, zone = random.Random(points), ZoneInfo(ZONE)
     connection = tenant_in(ZONE)

@@ -4,6 +4,7 @@ import random
 import re
 
 import dagster as dg
+import psycopg2
 import pytest
 
 from orchestration.errors import TidemarkError
@@ -94,6 +95,25 @@ def test_a_dbt_test_fails_when_an_hour_is_wrong(dbt, connection):
     connection.commit()
     with pytest.raises(TidemarkError, match="hours_sum_to_days"):
         dbt.run(["test", "--select", "hours_sum_to_days"])
+
+
+def test_dbt_keeps_its_connections_from_model_to_model_and_leaves_none(dbt, connection, monkeypatch):
+    opened, connect = [], psycopg2.connect
+
+    def note(*arguments, **options):
+        opened.append(connect(*arguments, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(psycopg2, "connect", note)
+    load(connection, random_events(random.Random(14), 20))
+    assert len(dbt.build("staging marts published", 1)) > 50
+    assert 0 < len(opened) <= 4 and all(one.closed for one in opened)
+    connection.execute("alter table marts.metric_hourly drop column value cascade")
+    connection.commit()
+    load(connection, random_events(random.Random(15), 40))
+    with pytest.raises(TidemarkError, match="metric_hourly"):
+        dbt.build("staging marts published", 2)
+    assert all(one.closed for one in opened)
 
 
 def test_touching_hours_has_them_computed_again(dbt, connection):

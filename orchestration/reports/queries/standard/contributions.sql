@@ -3,7 +3,7 @@
 with parts as (
     select
         split_part(summary.segment, '=', 1) as dimension,
-        split_part(summary.segment, '=', 2) as name,
+        substr(summary.segment, strpos(summary.segment, '=') + 1) as name,
         summary.value,
         coalesce(summary.previous_value, 0) as previous_value,
         summary.value - coalesce(summary.previous_value, 0) as difference,
