@@ -54,7 +54,7 @@ def test(arguments: tuple[str, ...]) -> None:
 
     from orchestration.settings import ROOT
 
-    side_by_side = ["-n", "2", "--dist", "loadgroup"] if not arguments else []
+    side_by_side = ["-n", "2", "--dist", "loadfile"] if not arguments else []
     sys.exit(subprocess.run([sys.executable, "-m", "pytest", *side_by_side, *arguments], cwd=ROOT).returncode)
 
 

@@ -25,12 +25,21 @@ hypothesis.settings.register_profile("nightly", deadline=None, max_examples=1000
 hypothesis.settings.load_profile("nightly" if IS_NIGHTLY else "quick")
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log):
+    """Of two processes side by side, one runs a file, or one of the folders that stay together, to its end."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return next((folder for folder in IN_ONE_PROCESS if file.startswith(f"tests/{folder}/")), file)
+
+    return Scheduling(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the tests that take many minutes to the night; say which of them one process runs one after the other."""
+    """Leave the tests that take many minutes to the night."""
     for item in items:
-        folder = item.path.parent.name
-        together = folder if folder in IN_ONE_PROCESS else f"{folder}/{item.path.stem}"
-        item.add_marker(pytest.mark.xdist_group(together))
         if item.get_closest_marker("nightly") and not IS_NIGHTLY:
             item.add_marker(pytest.mark.skip(reason="takes many minutes: set TIDEMARK_NIGHTLY=1"))
 
