@@ -51,7 +51,7 @@ def export(
                 return Exported(name, since if since is not None else last["load_id"])
             names = manifest["file"], f"{manifest['file'].rpartition('.')[0]}.manifest.json"
             written = [target.address_of(one) for one in names]
-            _record(connection, "export", manifest, written[0])  # nothing leaves that is not recorded
+            _record(connection, manifest, written[0])  # nothing leaves that is not recorded
             target.put(file, names[0])
             _put_manifest(target, manifest, names[1])
         with connection.transaction():
@@ -200,13 +200,13 @@ def _last(name: str, wanted: Export) -> dict | None:
     return row[0] if row and row[0]["selected"] == _selected(wanted) and row[0]["load_id"] is not None else None
 
 
-def _record(connection: psycopg.Connection, action: str, manifest: dict, to: str) -> None:
+def _record(connection: psycopg.Connection, manifest: dict, to: str) -> None:
     told = ("export_id", "name", "file", "format", "since", "rows", "sha256", "load_id", "login")
     where = [selection.nameless(condition) for condition in manifest["where"]]
     personal = sorted(filter(selection.may_name_people, (column["name"] for column in manifest["schema"])))
     with connection.transaction():
         audit.record(
-            connection, action, manifest["table"], actor=manifest["requested_by"],
+            connection, "export", manifest["table"], actor=manifest["requested_by"],
             to=to, where=where, **{key: manifest[key] for key in told}, **({"personal": personal} if personal else {}),
         )  # fmt: skip
 

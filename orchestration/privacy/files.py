@@ -76,11 +76,16 @@ def everything() -> Iterator[Path]:
             yield path
 
 
+# Also those that were cut short, whose file may be there. Older entries say only on delivery where to.
 _EXPORTS = """
-    select detail ->> 'to', subject, at::date, detail ? 'personal'
-    from ops.audit
-    where action = 'export'
-    order by audit_id"""  # also those that were cut short: the file may be there
+    select coalesce(exported.detail ->> 'to', delivered.detail ->> 'to') as address, exported.subject,
+        exported.at::date, exported.detail ? 'personal'
+    from ops.audit as exported
+    left join ops.audit as delivered
+        on delivered.action = 'export delivered'
+        and delivered.detail ->> 'export_id' = exported.detail ->> 'export_id'
+    where exported.action = 'export' and coalesce(exported.detail ->> 'to', delivered.detail ->> 'to') is not null
+    order by exported.audit_id"""
 
 
 def _exported() -> Iterator[Path]:

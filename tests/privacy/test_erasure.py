@@ -156,6 +156,9 @@ def test_rows_files_and_records_go_and_the_others_stay(landed, warehouse, tmp_pa
         connection.execute("drop view api.people")
         detail = {"to": "s3://lake/p/x.csv", "personal": ["user_id"]}
         audit.record(connection, "export", "api.people", actor="ada", **detail)
+        audit.record(connection, "export", "api.people", actor="ada", export_id="old", personal=["user_id"])
+        audit.record(connection, "export delivered", "api.people", actor="ada", export_id="old", to="s3://old/p/x.csv")
+        audit.record(connection, "export", "api.people", actor="ada", export_id="older still")  # nobody knows where to
     before = landed.stat()
     for name in CANARIES:
         done = erasure.erase([name], "they asked", lambda: True)
@@ -164,7 +167,7 @@ def test_rows_files_and_records_go_and_the_others_stay(landed, warehouse, tmp_pa
     assert [Path(file).exists() for files in exported for file in files] == [True, True, False, False]
     assert (tmp_path / "elsewhere" / "manifest.json").exists()
     assert done.done[str(tmp_path / "elsewhere")] == {"removed": 1}
-    assert list(done.out_of_reach) == ["s3://lake/p"]
+    assert list(done.out_of_reach) == ["s3://lake/p", "s3://old/p"]
     told = certificate.issue(done)[1]
     assert any(note.startswith("s3://lake/p got 1 exported files of api.people") for note in told["notes"])
     renamed = landed.with_name("export_[erased].jsonl")

@@ -8,7 +8,11 @@ with objectives (endpoint, requests_per_minute) as (
 ),
 
 load as (
-    select substr(series_id, strpos(series_id, '=') + 1) as endpoint, ds as hour, yhat / 60 as requests_per_minute, hi_95 / 60 as hi_95
+    select
+        substr(series_id, strpos(series_id, '=') + 1) as endpoint,
+        ds as hour,
+        yhat / 60 as requests_per_minute,
+        hi_95 / 60 as hi_95
     from {{ ref('views_forecasts') }}
     where starts_with(series_id, 'request_load|endpoint=')
 )
