@@ -1,6 +1,6 @@
 """What a refresh costs, beside what people use instead. One run, one embedded database of its own.
 
-    .venv/bin/python -m benchmarks.refresh --events 10000000 [--json] [--home FOLDER]
+    .venv/bin/python -m benchmarks.refresh --events 10000000 [--compared] [--json] [--home FOLDER]
 
 Events of all five systems over 90 days are written into `raw.events` by SQL; benchmarks.ingest measures how they get in
 otherwise. A tenth of them, the newest nine days, come first, so that growth is measured at one density: an hour holds
@@ -8,7 +8,8 @@ as many events before as after. Seconds of the database are taken from PostgreSQ
 dbt model that it belongs to; all others are of the clock. Each refresh is repeated and the median is told.
 
 Compared on two aggregates, whose SELECTs are in AGGREGATES and whose rows are checked to be the same as Tidemark's:
-a materialized view with a full REFRESH, and a dbt incremental model that looks back three days.
+a materialized view with a full REFRESH, and a dbt incremental model that looks back three days. With --compared, only
+these two and what they are made of are built, and nothing else is measured: minutes instead of hours.
 """
 
 import argparse
@@ -102,7 +103,8 @@ from (
 class Warehouse:
     """The database of one run: filled with events, refreshed, and listened to."""
 
-    def __init__(self, events: int):
+    def __init__(self, events: int, only_compared: bool = False):
+        self.only_compared = only_compared
         self.per_day = events // DAYS
         self.users = max(1000, events // 100)
         self.connection = psycopg.connect(database.url(), autocommit=True)
@@ -159,7 +161,10 @@ class Warehouse:
         """Bring every table up to date: `seconds` of the clock, and of the database by relation, `database`."""
         from orchestration.transform import project
 
-        return self.timed(lambda: project.build(LAYERS, self.newest))
+        if not self.only_compared:
+            return self.timed(lambda: project.build(LAYERS, self.newest))
+        command = ["run", "--select", *(f"+{model_of(relation)}" for relation in AGGREGATES)]
+        return self.timed(lambda: project.run(command, high_mark=self.newest))
 
     def timed(self, work: Callable[[], object]) -> dict:
         """Run something: `seconds` of the clock, and of the database by what dbt calls the model, `database`."""
@@ -397,9 +402,9 @@ def readers(warehouse: Warehouse, folder: Path) -> dict:
     return results
 
 
-def measure(events: int, scratch: Path, say: Callable[[str], None]) -> dict:
+def measure(events: int, only_compared: bool, scratch: Path, say: Callable[[str], None]) -> dict:
     """All figures of one run."""
-    warehouse = Warehouse(events)
+    warehouse = Warehouse(events, only_compared)
     days = [LAST_DAY - timedelta(days=number) for number in range(DAYS)]
     say(f"Writing {DAYS_AT_FIRST * warehouse.per_day} events")
     warehouse.fill(days[:DAYS_AT_FIRST], warehouse.per_day)
@@ -420,6 +425,8 @@ def measure(events: int, scratch: Path, say: Callable[[str], None]) -> dict:
     results["materialized view"] = materialized_views(warehouse)
     say("dbt with a look-back of three days")
     results["look-back"] = look_back(warehouse, scratch / "look_back")
+    if only_compared:
+        return results | {"figures": told(compared_figures(results))}
     say("Rebuilding everything")
     results["rebuild"] = rebuild(warehouse, scratch)
     warehouse.refresh()
@@ -429,26 +436,39 @@ def measure(events: int, scratch: Path, say: Callable[[str], None]) -> dict:
     warehouse.fill([days[-1] - timedelta(days=number + 1) for number in range(SPARSE_DAYS)], 50)
     warehouse.refresh()
     results["readers"] = readers(warehouse, scratch)
-    results["figures"] = figures(results)
+    results["figures"] = told(compared_figures(results) + other_figures(results))
     return results
 
 
-def figures(results: dict) -> list[dict]:
-    """What the measurements amount to, beside what is aimed at."""
+def compared_figures(results: dict) -> list[tuple]:
+    """Of the compared aggregates: the sign and number aimed at, what it is, and what was measured."""
     one, few, views = results["one hour"], results["one hour, few stored"], results["materialized view"]
-    back, built, run = results["look-back"], results["rebuild"], results["orchestration"]
-    told = back["events in an hour, with some that came eight days late"]
-    rows = [
+    back = results["look-back"]
+    late = back["events in an hour, with some that came eight days late"]
+    return [
         ("≥", 200, "REFRESH of materialized views / the same tables", views["seconds"] / one["compared_seconds"]),
+        ("≤", 15, "growth of these, %", 100 * (one["compared_seconds"] / few["compared_seconds"] - 1)),
         ("≥", 20, "look-back of three days / the same tables", back["database_seconds"] / back["tidemark_seconds"]),
-        ("≥", 1, "events of a late hour that the look-back misses", told["true"] - told["look-back"]),
-        ("≤", 0, "events of that hour that Tidemark misses", told["true"] - told["tidemark"]),
+        ("≥", 1, "events of a late hour that the look-back misses", late["true"] - late["look-back"]),
+        ("≤", 0, "events of that hour that Tidemark misses", late["true"] - late["tidemark"]),
+    ]
+
+
+def other_figures(results: dict) -> list[tuple]:
+    """Of everything that is built, in the same form."""
+    one, few = results["one hour"], results["one hour, few stored"]
+    built, run = results["rebuild"], results["orchestration"]
+    return [
         ("≤", 15, "growth of database time, %", 100 * (one["database_seconds"] / few["database_seconds"] - 1)),
         ("≤", 15, "growth of a refresh by the clock, %", 100 * (one["seconds"] / few["seconds"] - 1)),
         ("≤", 15, "full rebuild / DuckDB over Parquet", built["seconds"] / built["duckdb_seconds"]),
         ("≤", 2, "empty refresh / bare dbt build", run["seconds"] / run["dbt_seconds"]),
         *(("≤", 100, f"{name}, p95 in ms", value) for name, value in results["readers"].items()),
     ]
+
+
+def told(figures: list[tuple]) -> list[dict]:
+    """What the measurements amount to, beside what is aimed at."""
     return [
         {
             "figure": name,
@@ -456,7 +476,7 @@ def figures(results: dict) -> list[dict]:
             "target": f"{sign} {target}",
             "met": bool(value >= target if sign == "≥" else value <= target),
         }
-        for sign, target, name, value in rows
+        for sign, target, name, value in figures
     ]
 
 
@@ -473,6 +493,7 @@ def show(results: dict) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--compared", action="store_true", help="only what is compared with others: minutes, not hours")
     parser.add_argument("--home", type=Path, help="where the database is kept afterwards; it must not hold one yet")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args()
@@ -480,7 +501,9 @@ def main() -> None:
         os.environ["TIDEMARK_HOME"] = str(arguments.home or Path(scratch) / "home")
         os.environ.pop("TIDEMARK_DATABASE_URL", None)
         try:
-            results = measure(arguments.events, Path(scratch), lambda sentence: print(sentence, file=sys.stderr))
+            results = measure(
+                arguments.events, arguments.compared, Path(scratch), lambda sentence: print(sentence, file=sys.stderr)
+            )
         finally:
             with suppress(FileNotFoundError):
                 server.stop(settings().home.resolve() / "postgres")

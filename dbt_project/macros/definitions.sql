@@ -1,9 +1,12 @@
 {# Whether a relation has to be made: it is not there, or was made from another definition. #}
 
 {# What is known of a relation, once `lock`, a statement, has made it ours: whether it exists, of which columns, what it
-   was made from, what its parents were made from, at which load it stands, and at which this run takes it. #}
+   was made from, what its parents were made from, at which load it stands, and at which this run takes it; of
+   a table by the hour, also the condition of the time in which the hours that were touched in between lie. #}
 {% macro known_state(relation, lock) -%}
     {%- set name = relation.schema ~ '.' ~ relation.identifier -%}
+    {%- set high_mark = var('high_mark') if var('high_mark') is not none
+        else '(select coalesce(max(load_id), 0) from raw.loads)' -%}
     {%- call statement('known', fetch_result=True) -%}
         {{ lock }};
         select
@@ -15,8 +18,7 @@
             max(definition) filter (where relation = '{{ name }}' and to_regclass(relation) is not null),
             string_agg(definition, ',' order by relation) filter (where relation <> '{{ name }}'),
             (select coalesce(max(load_id), 0) from ops.tidemarks where table_name = '{{ name }}'),
-            {{ var('high_mark') if var('high_mark') is not none
-               else '(select coalesce(max(load_id), 0) from raw.loads)' }},
+            {{ high_mark }},
             to_regclass('{{ name }}__old') is not null,
             (
                 select coalesce(bool_or(coalesce(parent.moved_id > own.load_id, true)), false)
@@ -24,7 +26,19 @@
                 left join ops.tidemarks as parent using (table_name)
                 left join ops.tidemarks as own on own.table_name = '{{ name }}'
                 where parents.table_name <> ''
+            ),
+            {% if config.get('grain') == 'hour' -%}
+            (
+                select format(
+                    'and occurred_at >= to_timestamp(%s) and occurred_at < to_timestamp(%s)',
+                    extract(epoch from min(hour)), extract(epoch from max(hour)) + 3600
+                )
+                from ops.changed_hours
+                where load_id > (select load_id from ops.tidemarks where table_name = '{{ name }}')
+                  and load_id <= {{ high_mark }}
+                having count(*) > 0
             )
+            {%- else -%} null {%- endif %}
         from ops.definitions
         where relation in ('{{ ([name] + parents()) | join("', '") }}')
     {%- endcall -%}
@@ -32,6 +46,7 @@
     {{ return({
         'exists': row[0], 'columns': (row[1] or '').split(', '), 'definition': row[2], 'parents': row[3], 'load_id': row[4],
         'up_to': [row[4], row[5]] | max, 'has_old': row[6], 'parents_moved': row[7],
+        'span': row[8],
     }) }}
 {%- endmacro %}
 

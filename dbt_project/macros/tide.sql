@@ -52,7 +52,9 @@
         {%- call statement('main') -%} {# all at once: dbt takes longer over a statement than the database over most #}
             {{ window }};
             {% if known.exists -%}
-            {{ replace_rows(target, key, columns, anew, known.up_to) }}
+            {#- what was touched is known for good only from the snapshot in which the rows are read, too #}
+            {%- set span = known.span if load_cached_relation(target) %}
+            {{ replace_rows(target, key, columns, narrowed(sql, anew, span), anew, known.up_to) }}
             {%- else -%}
             insert into {{ target }} ({{ columns | join(', ') }})
             select {{ columns | join(', ') }} from ({{ sql }}) as model;
@@ -188,20 +190,16 @@
 
 
 {# Compute the affected rows, write what differs, down to the byte, and move the mark. What differs is found between two
-   small tables: held against the target itself, the planner reads all of it. #}
-{% macro replace_rows(target, key, columns, anew, up_to) -%}
+   small tables: held against the target itself, the planner reads all of it. Bytes are hashed; by their keys, the planner
+   would sort both. #}
+{% macro replace_rows(target, key, columns, select, anew, up_to) -%}
     {%- set list = columns | join(', ') -%}
-    {%- set same -%}
-        {% for column in key %}fresh.{{ column }} = stale.{{ column }} and {% endfor -%}
-        row({% for column in columns %}fresh.{{ column }}{{ ', ' if not loop.last }}{% endfor %})::record
-        *= row({% for column in columns %}stale.{{ column }}{{ ', ' if not loop.last }}{% endfor %})::record
-    {%- endset -%}
     {%- set ripples = config.get('ripples') and not anew -%}
     {%- if config.get('grain') == 'entity' and not anew %}
     {{ write_down_touched() }}
     {%- endif %}
     create temporary table fresh on commit drop as
-    select {{ list }} from ({{ narrowed(sql, anew) }}) as model;
+    select {{ list }} from ({{ select }}) as model;
     {%- if config.get('affected') %} {# of rows found so, the planner expects one #}
     create unique index on fresh ({{ key | join(', ') }});
     {%- endif %}
@@ -210,9 +208,9 @@
     select {{ list }} from {{ target }} where {{ not_frozen() ~ ' or ' if anew }}{{ affected_rows(anew) }};
     analyze stale;
     create temporary table gone on commit drop as
-    select * from stale where not exists (select from fresh where {{ same }});
+    select * from stale where not exists (select from fresh where record_send(fresh) = record_send(stale));
     create temporary table come on commit drop as
-    select * from fresh where not exists (select from stale where {{ same }});
+    select * from fresh where not exists (select from stale where record_send(stale) = record_send(fresh));
     {%- for entity in config.get('tells', []) if not anew %}
     insert into ops.changed_entities (load_id, model, entity, name)
     select {{ up_to }}, '{{ target.identifier }}', '{{ entity }}', name
@@ -261,9 +259,15 @@
         select *
         from {{ relation }}
         where occurred_at >= touched.hour and occurred_at < touched.hour + interval '1 hour' and hour = touched.hour
+        {{ span_of_hours() }}
         offset 0
     ) as {{ name }}
 {%- endmacro %}
+
+
+{# Where a build puts from when to when the touched hours reach, so that the planner weighs the partitions of that time
+   only, and not those of years: over a hundred it thinks longer than it takes to read the events of an hour. #}
+{% macro span_of_hours() -%} /* span of the touched hours */ {%- endmacro %}
 
 
 {# The people or things to compute, as a subquery of one column named after the entity: those that changed in one of
@@ -290,7 +294,9 @@
     analyze touched_names;
 {%- endmacro %}
 
-{% macro narrowed(sql, anew) -%}
+{# A SELECT for what was touched, where the planner would not see by itself how little that is. #}
+{% macro narrowed(sql, anew, span='') -%}
     {%- set written_down = 'select name as ' ~ config.get('entity') ~ ' from touched_names' -%}
-    {{ return(sql if anew else modules.re.sub('(?s)/[*] touched [*]/.*?/[*] end [*]/', written_down, sql)) }}
+    {%- set of_entities = modules.re.sub('(?s)/[*] touched [*]/.*?/[*] end [*]/', written_down, sql) -%}
+    {{ return(sql if anew else of_entities | replace(span_of_hours(), span or '')) }}
 {%- endmacro %}

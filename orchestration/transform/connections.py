@@ -21,7 +21,9 @@ def kept() -> Iterator[None]:
                 connection.handle, connection.state = handle, "open"
         if connection.state != "open":
             opened.__func__(cls, connection)
-            connection.handle.commit()  # the role that it has put on, which a rollback would take off
+            with connection.handle.cursor() as cursor:  # a killed build's locks go with it
+                cursor.execute("set client_connection_check_interval = '1s'")
+            connection.handle.commit()  # the role that it has put on, too, which a rollback would take off
         return connection
 
     def keep(_, connection):

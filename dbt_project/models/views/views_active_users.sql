@@ -5,32 +5,31 @@ with as_of as (
     select max(day) as day from {{ ref('views_metric_daily') }} where is_final
 ),
 
-states as (
-    select states.*
+counted as (
+    select
+        states.grain,
+        states.start_date,
+        count(*) filter (where states.state <> 'dormant') as active_users,
+        count(*) filter (where states.state = 'new') as new_users,
+        count(*) filter (where states.state = 'returning') as returning_users,
+        count(*) filter (where states.state = 'resurrected') as resurrected_users,
+        count(*) filter (where states.state = 'dormant') as dormant_users
     from {{ ref('user_states') }} as states
     cross join as_of
     where states.grain = 'day' and states.start_date <= as_of.day
        or states.grain = 'week' and states.start_date + 6 <= as_of.day
-),
-
-counted as (
-    select
-        grain,
-        start_date,
-        count(*) filter (where state <> 'dormant') as active_users,
-        count(*) filter (where state = 'new') as new_users,
-        count(*) filter (where state = 'returning') as returning_users,
-        count(*) filter (where state = 'resurrected') as resurrected_users,
-        count(*) filter (where state = 'dormant') as dormant_users
-    from states
-    group by grain, start_date
+    group by states.grain, states.start_date
 ),
 
 -- A person is among those of the 30 days that end on a day from each day of theirs until 30 days later, or the next one.
 changes as (
-    select start_date as day, 1 as change from states where grain = 'day' and state <> 'dormant'
+    select start_date as day, active_users as change from counted where grain = 'day'
     union all
-    select least(start_date + 30, next_date), -1 from states where grain = 'day' and state <> 'dormant'
+    select least(states.start_date + 30, states.next_date), -count(*)
+    from {{ ref('user_states') }} as states
+    cross join as_of
+    where states.grain = 'day' and states.state <> 'dormant' and states.start_date <= as_of.day
+    group by 1
 ),
 
 monthly as (

@@ -69,20 +69,20 @@ daily as (
 ),
 
 observed as (
-    select user_id, 'score' as measure, skill, newest, score as value, 5::numeric as least_spread from scores
+    select user_id, 'score' as measure, skill, newest, score as value from scores
     union all
-    select user_id, measure, skill, newest, value, 0 from daily where measure <> 'score'
+    select user_id, measure, skill, newest, value from daily where measure <> 'score'
 ),
 
 -- The newest three against up to fifty before them.
-medians as (
+series as (
     select
         user_id,
         measure,
         skill,
-        count(*) filter (where newest > 3) as before,
         percentile_cont(0.5) within group (order by value) filter (where newest <= 3) as recent,
-        percentile_cont(0.5) within group (order by value) filter (where newest > 3) as usual
+        percentile_cont(0.5) within group (order by value) filter (where newest > 3) as usual,
+        array_agg(value) filter (where newest > 3) as before
     from observed
     where newest <= 53
     group by 1, 2, 3
@@ -90,19 +90,21 @@ medians as (
 
 shifts as (
     select
-        user_id,
-        measure,
-        skill,
-        medians.recent,
-        medians.usual,
+        series.user_id,
+        series.measure,
+        series.skill,
+        series.recent,
+        series.usual,
         greatest(
-            1.4826 * percentile_cont(0.5) within group (order by abs(observed.value - medians.usual)),
-            case measure when 'score' then 5 else 0.2 * medians.usual end
+            1.4826 * deviations.median,
+            case series.measure when 'score' then 5 else 0.2 * series.usual end
         ) as spread
-    from observed
-    join medians using (user_id, measure, skill)
-    where observed.newest between 4 and 53 and medians.before >= 5
-    group by 1, 2, 3, 4, 5
+    from series
+    cross join lateral (
+        select percentile_cont(0.5) within group (order by abs(value - series.usual)) as median
+        from unnest(series.before) as value
+    ) as deviations
+    where cardinality(series.before) >= 5
 ),
 
 recent_days as (
@@ -125,12 +127,6 @@ improvements as (
     {{ theil_sen('lessons_in_turn', ['user_id', 'skill'], 1.96) }}
 ),
 
-typical as (
-    select user_id, measure, skill, count(*) as days, percentile_cont(0.5) within group (order by y) as y
-    from recent_days
-    group by 1, 2, 3
-),
-
 -- Four days at least; stable where the line rises or falls by less than a twentieth of the usual value in 30 days,
 -- whichever end of its interval is taken.
 judged as (
@@ -138,14 +134,13 @@ judged as (
         trends.*,
         case
             when trends.points < 4 then 'not enough data'
-            when 30 * trends.slope_lo > -typical.y / 20 and 30 * trends.slope_hi < typical.y / 20 then 'stable'
+            when 30 * trends.slope_lo > -trends.middle / 20 and 30 * trends.slope_hi < trends.middle / 20 then 'stable'
             when trends.confidence >= 0.7 and trends.slope > 0 then 'improving'
             when trends.confidence >= 0.7 and trends.slope < 0 then 'declining'
             else 'not enough data'
         end as trend,
         case measure when 'score' then 100::double precision else 'Infinity' end as ceiling
     from trends
-    join typical using (user_id, measure, skill)
 ),
 
 measures as (
@@ -156,7 +151,7 @@ measures as (
         round(improvements.slope::numeric, 6) as improvement_rate,
         round(improvements.slope_lo::numeric, 6) as improvement_lo,
         round(improvements.slope_hi::numeric, 6) as improvement_hi,
-        coalesce(typical.days, 0) as trend_days,
+        coalesce(judged.points, 0) as trend_days,
         coalesce(judged.trend, 'not enough data') as trend,
         round(judged.slope::numeric, 6) as trend_slope,
         round(judged.slope_lo::numeric, 6) as trend_lo,
@@ -173,7 +168,6 @@ measures as (
         union all
         select distinct user_id, measure, skill from daily where measure <> 'score'
     ) as known
-    left join typical using (user_id, measure, skill)
     left join judged using (user_id, measure, skill)
     left join shifts using (user_id, measure, skill)
     left join improvements

@@ -19,27 +19,24 @@ quarters as (
     group by 1, 2, 3
 ),
 
--- How many entities were there on which days: they are told apart no further where a period lies in one quarter.
-patterns as (
-    select entities.quarter, entities.measure, entities.segment, entities.days, count(*) as entities
-    from {{ ref('int_entities_quarterly') }} as entities
-    where entities.quarter in (select quarter from quarters)
-    group by 1, 2, 3, 4
-),
-
+-- An entity of a period that lies in one quarter has one row, of two quarters up to two.
 distinct_counts as (
-    select patterns.measure, patterns.segment, quarters.grain, quarters.start_date, sum(patterns.entities) as value
-    from quarters
-    join patterns on quarters.quarter = patterns.quarter and (quarters.days & patterns.days) <> 0::bit(92)
-    where not quarters.is_one_of_two
-    group by 1, 2, 3, 4
-    union all
     select
-        entities.measure, entities.segment, quarters.grain, quarters.start_date, count(distinct entities.entity) as value
+        entities.measure, entities.segment, quarters.grain, quarters.start_date, count(*) as value
     from quarters
     join {{ ref('int_entities_quarterly') }} as entities
         on quarters.quarter = entities.quarter and (quarters.days & entities.days) <> 0::bit(92)
-    where quarters.is_one_of_two
+    where not quarters.is_one_of_two
+    group by 1, 2, 3, 4
+    union all
+    select measure, segment, grain, start_date, count(*)
+    from (
+        select distinct entities.measure, entities.segment, quarters.grain, quarters.start_date, entities.entity
+        from quarters
+        join {{ ref('int_entities_quarterly') }} as entities
+            on quarters.quarter = entities.quarter and (quarters.days & entities.days) <> 0::bit(92)
+        where quarters.is_one_of_two
+    ) as present
     group by 1, 2, 3, 4
 ),
 
