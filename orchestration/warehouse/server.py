@@ -4,6 +4,7 @@ import logging
 import subprocess
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,7 @@ from orchestration.errors import TidemarkError
 
 START_SECONDS = 60
 MOST_SHARED_MIB = 2048
+CONTAINER_LIMITS = [Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")]
 
 # Larger than the defaults of 1996 hardware, small enough for a laptop; a partition a day needs many locks.
 CONFIGURATION = """
@@ -64,7 +66,16 @@ def start(directory: Path) -> str:
 def _shared_mib() -> int:
     """A quarter of the memory, so that the index that every new event is looked up in stays in it: where it does not,
     a load into ten million events takes twice as long."""
-    return min(psutil.virtual_memory().total // 4 // 2**20, MOST_SHARED_MIB)
+    return min(_memory() // 4 // 2**20, MOST_SHARED_MIB)
+
+
+def _memory() -> int:
+    """Bytes of memory that the machine has, or that its container may use of them."""
+    limits = [psutil.virtual_memory().total]
+    for path in CONTAINER_LIMITS:
+        with suppress(OSError, ValueError):  # there is none that can be read, or it is "max"
+            limits.append(int(path.read_text()))
+    return min(limits)
 
 
 def _forget_the_dead(path: Path) -> None:
