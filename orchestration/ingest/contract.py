@@ -176,6 +176,12 @@ def _microseconds(moment: datetime) -> int:
     return (moment - EPOCH) // MICROSECOND
 
 
+def conflict(event_id: str, time: int, first: int) -> str:
+    """What a record is told that has another time than the event of its identity that stands; both microseconds."""
+    said, stood = (f"{EPOCH + timedelta(microseconds=us):%Y-%m-%dT%H:%M:%S.%fZ}" for us in (time, first))
+    return f"occurred_at: {said}, but event_id {ascii(event_id)[:80]} stands at {stood}"
+
+
 def utc_microseconds(texts: "pl.Series", zone: str | None) -> "pl.Series":
     """Times as microseconds since 1970, null where a text is no RFC 3339 time.
 

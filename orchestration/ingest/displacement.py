@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg.rows import dict_row
 
-from orchestration.ingest.contract import Reason
+from orchestration.ingest.contract import Reason, conflict
 from orchestration.warehouse.sealing import sealed
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _account(connection: psycopg.Connection, source: str, event: dict, place: di
     if place["occurred_at"] == place["first_at"]:
         connection.execute(_COUNT, counts | {"duplicate": 1})
         return
-    detail = f"occurred_at: an earlier record of event_id {ascii(event['event_id'])[:80]} told another time"
+    detail = conflict(event["event_id"], place["first_at"], place["occurred_at"])
     found = [place["first_load"], place["first_place"]]
     if event["load_id"] == place["first_load"]:
         connection.execute(_COUNT, counts | {"quarantined": 1})

@@ -12,7 +12,7 @@ from psycopg.postgres import types
 from psycopg.pq import Format
 
 from orchestration.ingest import consent, displacement, voiding
-from orchestration.ingest.contract import EPOCH, Batch, Reason, Refusal, check
+from orchestration.ingest.contract import EPOCH, Batch, Reason, Refusal, check, conflict
 from orchestration.ingest.schemas import Judge
 from orchestration.ingest.suppression import without_suppressed, without_suppressed_bytes
 from orchestration.settings import Source, settings
@@ -207,6 +207,7 @@ class Writer:
     minutes: set[int] = field(default_factory=set)
     frozen: dict[date, date] | None = None  # the tenant's days that take no more events
     quarters: set[int] = field(default_factory=set)
+    has_met_known: bool = False  # an event that stood already: more of them may come
 
     @property
     def received(self) -> int:
@@ -226,9 +227,13 @@ class Writer:
         events, firsts = prepared.events, prepared.firsts
         if events.is_empty():
             return []
-        known, displaced = self._known(prepared)
-        fresh = firsts.join(known, on="number", how="anti") if known.height else firsts
-        unstored = self._store(prepared, fresh, displaced)
+        self.connection.execute("set local enable_seqscan = off")  # identities are looked up by their key: see _KNOWN
+        if self._store_as_new(prepared):
+            known, fresh, unstored = firsts.clear().select("number", first_at="occurred_at"), firsts, []
+        else:
+            known, displaced = self._known(prepared)
+            fresh = firsts.join(known, on="number", how="anti") if known.height else firsts
+            unstored = self._store(prepared, fresh, displaced)
         events, orphans = _without_orphans(events, unstored)
         conflicts = _conflicts(events, firsts, known) if fresh.height < prepared.events.height else []
         loaded = fresh.height - len(unstored)
@@ -239,12 +244,29 @@ class Writer:
             refusals += self.store(identified(prepared.batch, orphans, [], self.origin))
         return refusals
 
+    def _store_as_new(self, prepared: Prepared) -> bool:
+        """Write a batch as if none of it stood already, which saves looking up each event among all stored ones. The
+        key of the identities says when that is not so: then nothing is written, and False returned."""
+        if self.has_met_known or self._expired(prepared.firsts):
+            return False
+        days = set(self.days)
+        try:
+            with self.connection.transaction():
+                self._ensure_partitions(prepared.firsts)
+                self._copy_identities(prepared.identities)
+                self._copy_events(prepared.lines)
+        except (psycopg.errors.UniqueViolation, psycopg.DataError) as error:
+            self.days = days
+            self.has_met_known = isinstance(error, psycopg.errors.UniqueViolation)
+            return False
+        self._follow(prepared.firsts)
+        return True
+
     def _known(self, prepared: Prepared) -> tuple["pl.DataFrame", "pl.DataFrame"]:
         """Which of a batch stand already, with `first_at`; and which of those came later than the batch's own, and
         give way."""
         import polars as pl
 
-        self.connection.execute("set local enable_seqscan = off")
         rows = self.connection.execute(_KNOWN, [_uuids(prepared.firsts["identity"])], binary=True).fetchall()
         schema = {"identity": pl.Binary, "first_at": pl.Int64, "first_load": pl.Int64, "first_place": pl.Int64}
         known = pl.DataFrame(rows, schema=schema, orient="row")
@@ -282,19 +304,27 @@ class Writer:
             gone = displaced["event_id"].to_list()
             self._touch(pl.Series(voiding.unvoid(self.connection, self.origin.name, gone), dtype=pl.Int64))
             self._touch(pl.Series(consent.forget(self.connection, self.origin.name, gone), dtype=pl.Int64))
-        with self.connection.cursor().copy(_COPY_IDENTITIES) as copy:
-            copy.write(prepared.identities if are_all and not refusals else _binary(events))
+        self._copy_identities(prepared.identities if are_all and not refusals else _binary(events))
+        self._follow(events)
+        return expired + refusals
+
+    def _follow(self, events: "pl.DataFrame") -> None:
+        """What new events entail: touched hours, those of what they void and state, and how far time has come."""
+        import polars as pl
+
         self._touch(events["occurred_at"])
         voided = voiding.void(self.connection, self.origin.name, self.origin.load_id, events)
         self._touch(pl.Series(voided, dtype=pl.Int64))
         stated = consent.state(self.connection, self.origin.name, self.origin.load_id, events)
         self._touch(pl.Series(stated, dtype=pl.Int64))
         self.newest_us = max(events["occurred_at"].max(), self.newest_us or 0)
-        return expired + refusals
 
     def _expired(self, events: "pl.DataFrame") -> list[Refusal]:
         """Refusals of new events on days that cannot be computed again, for retention let their events go."""
-        days = zip(events["position"], self._days_frozen(events["occurred_at"]), strict=True)
+        days_frozen = self._days_frozen(events["occurred_at"])
+        if days_frozen.null_count() == len(days_frozen):
+            return []
+        days = zip(events["position"], days_frozen, strict=True)
         return [
             Refusal(position, Reason.EXPIRED_DAY, _expiry(day, self.frozen[day]))
             for position, day in days
@@ -308,7 +338,7 @@ class Writer:
         if self.frozen is None:
             self.frozen = partitions.frozen_days(self.connection)
         if not self.frozen or times.is_empty():
-            return pl.Series([None] * len(times), dtype=pl.Date)
+            return pl.repeat(None, len(times), dtype=pl.Date, eager=True)
         zone = self.connection.execute("select ops.timezone()").fetchone()[0]
         moments = pl.from_epoch(times, time_unit="us").dt.replace_time_zone("UTC")
         days = moments.dt.convert_time_zone(zone).dt.date()
@@ -326,8 +356,8 @@ class Writer:
     def _copy(self, events: "pl.DataFrame", lines: bytes) -> list[Refusal]:
         """Copy events into their partitions. Where the database refuses, halve until that record is alone."""
         try:
-            with self.connection.transaction(), self.connection.cursor().copy(_COPY_EVENTS) as copy:
-                copy.write(lines)
+            with self.connection.transaction():
+                self._copy_events(lines)
         except psycopg.DataError as error:
             if events.height == 1:
                 detail = " ".join(str(error).splitlines()[0].split())[:300]
@@ -336,6 +366,14 @@ class Writer:
             halves = events[:half], events[half:]
             return [refusal for some in halves for refusal in self._copy(some, _csv(some, self.origin))]
         return []
+
+    def _copy_events(self, lines: bytes) -> None:
+        with self.connection.cursor().copy(_COPY_EVENTS) as copy:
+            copy.write(lines)
+
+    def _copy_identities(self, rows: bytes) -> None:
+        with self.connection.cursor().copy(_COPY_IDENTITIES) as copy:
+            copy.write(rows)
 
     def _touch(self, times: "pl.Series") -> None:
         """Write down the hours of the tenant's clock in which these times are."""
@@ -388,7 +426,7 @@ def _conflicts(events: "pl.DataFrame", firsts: "pl.DataFrame", known: "pl.DataFr
     first_at = firsts.select("identity", pl.coalesce("first_at", "occurred_at").alias("first_at"))
     differing = events.join(first_at, on="identity").filter(pl.col("occurred_at") != pl.col("first_at"))
     return [
-        Refusal(position, Reason.CONFLICTING_DUPLICATE, _conflict(event_id, time, first))
+        Refusal(position, Reason.CONFLICTING_DUPLICATE, conflict(event_id, time, first))
         for position, event_id, time, first in differing.select(
             "position", "event_id", "occurred_at", "first_at"
         ).iter_rows()
@@ -414,8 +452,3 @@ def _expiry(day: date, expired: date) -> str:
         f"occurred_at: {day} is complete for good, for the events of {expired} were archived or dropped; "
         f"`tidemark retention restore {expired}`, then replay"
     )
-
-
-def _conflict(event_id: str, time: int, first: int) -> str:
-    said, stood = (f"{EPOCH + timedelta(microseconds=us):%Y-%m-%dT%H:%M:%S.%fZ}" for us in (time, first))
-    return f"occurred_at: {said}, but event_id {ascii(event_id)[:80]} stands at {stood}"

@@ -133,6 +133,13 @@ def consistent() -> bool:
     return events == identities == loaded and quarantined == refused
 
 
+def test_all_of_it_once_more_changes_nothing(warehouse, folder, small_batches):
+    run(folder)
+    once = tables()
+    run(folder)
+    assert tables() == once
+
+
 def test_a_load_that_is_killed_anywhere_is_whole_after_the_restart(warehouse, folder, small_batches):
     with Victim(folder, random.Random(1)) as victim:
         calls = victim.learn()

@@ -12,8 +12,9 @@ import pytest
 from orchestration.errors import TidemarkError
 from orchestration.ingest.contract import Reason
 from orchestration.ingest.loader import NotAllLoaded, ingest
-from orchestration.warehouse import database
+from orchestration.warehouse import database, partitions
 from tests.ingest.conftest import BASE, event
+from tests.ingest.victim import shrink
 
 
 def test_a_load_writes_ledger_identities_hours_and_cursor(write, query, monkeypatch, tmp_path):
@@ -51,6 +52,20 @@ def test_the_first_time_of_an_event_stays_within_a_file_and_across_files(write, 
         ("e2", BASE + timedelta(minutes=2)),
         ("e3", BASE + timedelta(days=3)),
     ]
+
+
+def test_what_stands_already_makes_no_partition_and_is_in_nobodys_way(write, query, monkeypatch):
+    """The second file is written as if it were new, and is not: what was made for it goes, and comes again in need."""
+    shrink(monkeypatch.setattr)
+    ingest("native", [write("a.jsonl", [event(number) for number in range(8)])])
+    long_ago = {"occurred_at": "2019-05-05T10:00:00Z"}
+    (load,) = ingest("native", [write("b.jsonl", [event(1, **long_ago), event(2, occurred_at="2018-01-01T10:00:00Z")]
+                                      + [event(number) for number in range(8)] + [event(9, **long_ago)])])  # fmt: skip
+    assert (load.loaded, load.duplicate, load.quarantined) == (1, 8, 2)
+    made = {name for (name,) in query("select inhrelid::regclass::text from pg_inherits")}
+    days = [datetime(2019, 5, 5, tzinfo=UTC).date(), datetime(2018, 1, 1, tzinfo=UTC).date()]
+    assert [f"raw.{partitions.name_of(day)}" in made for day in days] == [True, False]
+    assert query("select count(*), count(distinct event_id) from raw.events") == [(9, 9)]
 
 
 def test_a_load_of_duplicates_touches_no_hour(write, query):
