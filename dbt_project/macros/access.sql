@@ -122,16 +122,54 @@
 
 {# The text of a view of `api`: the model's own SELECT, its rows filtered unless the tables below do it, and names of
    people and owners not as columns but as expressions, and their rows behind a fence (`offset 0`): so that no index, no
-   statistics and no condition of the reader's is asked before the filter, and no plan tells of rows that are not theirs. #}
+   statistics and no condition of the reader's is asked before the filter, and no plan tells of rows that are not theirs.
+
+   What is read with the reader's own rights is for readers of everything, or else it is looked up person by person, of
+   those whom the reader may see: what the reader asks for is then asked of that list, and of no table. #}
 {% macro shown(sql, alias) -%}
     {%- set rule = access_rules().get(alias, {}) -%}
-    {%- set names = [] -%}
+    {%- set by_person = rule.invoker and rule.self -%}
+    {%- set all_rows = [] -%}
+    {%- set own_rows = [] -%}
     {%- for column in get_column_schema_from_query(sql) -%}
-        {%- do names.append(
-            'known.' ~ column.name ~ "::text || '' as " ~ column.name
-            if column.name in (rule.people or []) + ['seller_id', 'room_id', 'class_id'] else 'known.' ~ column.quoted) -%}
+        {%- set plain = 'known.' ~ column.quoted -%}
+        {%- set named = 'known.' ~ column.name ~ "::text || '' as " ~ column.name -%}
+        {%- if by_person and column.name == rule.self -%}
+            {%- do all_rows.append(name_as_expression(plain) ~ ' as ' ~ column.name) -%}
+            {%- do own_rows.append('mine.person as ' ~ column.name) -%}
+        {%- else -%}
+            {%- set is_name = column.name in (rule.people or []) + ['seller_id', 'room_id', 'class_id'] -%}
+            {%- do all_rows.append(named if is_name else plain) -%}
+            {%- do own_rows.append(named if is_name else plain) -%}
+        {%- endif -%}
     {%- endfor -%}
-    select {{ names | join(', ') }} from ({{ sql }}) as known {{ wall(rule) }}
+    select {{ all_rows | join(', ') }} from ({{ sql }}) as known
+    {%- if not by_person %} {{ wall(rule) }}
+    {%- else %} where (select ops.sees_all())
+    union all
+    select {{ own_rows | join(', ') }}
+    from ({{ my_people(rule) }}) as mine (person)
+    cross join lateral (select * from ({{ sql }}) as theirs where theirs.{{ rule.self }} = mine.person offset 0) as known
+    {%- endif -%}
+{%- endmacro %}
+
+{# The people whom a reader may see who does not see everything. #}
+{% macro my_people(rule) -%}
+    select item from ops.my_access where scope = 'self' and not (select ops.sees_all())
+    {%- if rule.classes %} union select ops.my_learners() where not (select ops.sees_all()) {%- endif %}
+{%- endmacro %}
+
+{# A name as an expression: it has no statistics, and is leakproof, as `||` is not, so that it may be looked up. #}
+{% macro name_as_expression(name) -%} (array[{{ name }}])[1] {%- endmacro %}
+
+{# The index by which `api` finds people in a table: without statistics, which plans would tell. #}
+{% macro index_names(target) -%}
+    {%- set rule = access_rules().get(target.identifier, {}) -%}
+    {%- if target.schema == 'views' and rule.invoker and rule.self -%}
+        create index if not exists {{ target.identifier }}_by_name
+            on {{ target }} (({{ name_as_expression(rule.self) }}));
+        alter index {{ target.schema }}.{{ target.identifier }}_by_name alter column 1 set statistics 0
+    {%- endif -%}
 {%- endmacro %}
 
 {# What stands between a view's rows and its readers; it is part of the view's definition. #}

@@ -29,7 +29,8 @@
 
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {%- set known = known_state(target, stand_still(target)) -%}
-    {%- set definition = definition_of(sql ~ config.require('grain') ~ key ~ config.get('affected', ''), known.parents) -%}
+    {%- set made_of = sql ~ config.require('grain') ~ key ~ config.get('affected', '') ~ index_names(target) -%}
+    {%- set definition = definition_of(made_of, known.parents) -%}
     {%- set anew = known.definition != definition -%}
     {%- set after = 0 if anew else known.load_id -%}
 
@@ -128,6 +129,9 @@
                 create index on {{ target }} {{ index if index is string else '(' ~ index | join(', ') ~ ')' }}
             {%- endcall -%}
         {%- endfor -%}
+    {%- endif -%}
+    {%- if index_names(target) -%}
+        {%- call statement('index_names') -%} {{ index_names(target) }} {%- endcall -%}
     {%- endif -%}
     {%- if config.get('contract').enforced %} {{ get_assert_columns_equivalent(sql) }} {%- endif -%}
 {% endmacro %}

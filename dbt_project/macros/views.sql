@@ -6,7 +6,7 @@
     {%- set known = known_state(target, lock_relation(target)) -%}
     {%- set is_shown = target.schema == 'api' -%}
     {%- set rule = access_rules().get(target.identifier, {}) -%}
-    {%- set definition = definition_of(sql ~ (rule ~ wall(rule) if is_shown else ''), known.parents) -%}
+    {%- set definition = definition_of(sql ~ (rule ~ wall(rule) ~ my_people(rule) if is_shown else ''), known.parents) -%}
     {%- if known.definition != definition -%}
         {%- call statement('main') -%}
             drop view if exists {{ target }} cascade;
