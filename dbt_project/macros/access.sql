@@ -122,7 +122,7 @@
 
 {# The text of a view of `api`: the model's own SELECT, its rows filtered unless the tables below do it, and names of
    people and owners not as columns but as expressions, and their rows behind a fence (`offset 0`): so that no index, no
-   statistics and no condition of the reader's is asked before the filter, and no plan tells of rows that are not theirs.
+   statistics and no condition of the reader's is asked before the filter, and no plan tells of people who are not theirs.
 
    What is read with the reader's own rights is for readers of everything, or else it is looked up person by person, of
    those whom the reader may see: what the reader asks for is then asked of that list, and of no table. #}
@@ -155,7 +155,7 @@
 
 {# The people whom a reader may see who does not see everything. #}
 {% macro my_people(rule) -%}
-    select item from ops.my_access where scope = 'self' and not (select ops.sees_all())
+    select (array[item])[1] from ops.my_access where scope = 'self' and not (select ops.sees_all())
     {%- if rule.classes %} union select ops.my_learners() where not (select ops.sees_all()) {%- endif %}
 {%- endmacro %}
 

@@ -143,9 +143,10 @@
     ) as percentiles (metric, measure, percentile)
 {%- endmacro %}
 
-{# Percentiles over `periods` (grain, start_date, end_date), equal to percentile_cont over all values. The counts of the
-   buckets say in which one the two neighbours of the rank are; only the values of that one are read. #}
-{% macro percentile_figures(periods) -%}
+{# Percentiles over `periods` (grain, start_date, end_date), equal to percentile_cont over all values. The `counts` of the
+   buckets (grain, start_date, measure, segment, bucket, total) say in which one the two neighbours of the rank are; only the
+   values of that one are read. #}
+{% macro percentile_figures(periods, counts) -%}
     select
         metric, segment, grain, start_date,
         (min(value) + (percentile * (total - 1) - floor(percentile * (total - 1))) * (max(value) - min(value)))::numeric as value
@@ -163,12 +164,11 @@
                     sum(count) over series as total
                 from (
                     select
-                        periods.grain, periods.start_date, periods.end_date, buckets.measure, buckets.segment,
-                        buckets.bucket, sum(buckets.count) as count
-                    from {{ ref('int_values_daily') }} as buckets
+                        periods.grain, periods.start_date, periods.end_date, counts.measure, counts.segment,
+                        counts.bucket, counts.total as count
+                    from {{ counts }} as counts
                     join {{ periods }} as periods
-                        on buckets.day >= periods.start_date and buckets.day < periods.end_date
-                    group by 1, 2, 3, 4, 5, 6
+                        on counts.grain = periods.grain and counts.start_date = periods.start_date
                 ) as counted
                 window series as (partition by grain, start_date, measure, segment)
             ) as placed

@@ -9,7 +9,7 @@
     A changed definition, be it the table's own or that of something it is built from, computes everything again, but
     for the hours whose raw events are gone: their figures stay.
 
-    grain     'minute', 'hour', 'day', 'week', 'quarter' or 'period': what says which rows belong to what was touched;
+    grain     'minute', 'hour', 'day', 'week' or 'period': what says which rows belong to what was touched;
               'entity': a person or thing, whose rows are computed again where a table that they are made of changed
     entity    of grain 'entity': the column that names the person or thing
     of        of grain 'entity': the models that it is made of, each of which `tells` this entity
@@ -29,8 +29,9 @@
 
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {%- set known = known_state(target, stand_still(target)) -%}
-    {%- set made_of = sql ~ config.require('grain') ~ key ~ config.get('affected', '') ~ index_names(target) -%}
-    {%- set definition = definition_of(made_of, known.parents) -%}
+    {%- set made_of = sql ~ config.require('grain') ~ key ~ config.get('affected', '') -%}
+    {%- set tallies = keep_tallies(target, model.name) -%}
+    {%- set definition = definition_of(made_of ~ index_names(target) ~ tallies, known.parents) -%}
     {%- set anew = known.definition != definition -%}
     {%- set after = 0 if anew else known.load_id -%}
 
@@ -39,7 +40,8 @@
     {%- else -%}
         {%- set window -%}
             select set_config('tidemark.after', '{{ after }}', true),
-                   set_config('tidemark.up_to', '{{ known.up_to }}', true)
+                   set_config('tidemark.up_to', '{{ known.up_to }}', true),
+                   set_config('tidemark.anew', '{{ anew | lower }}', true)
         {%- endset -%}
         {%- if anew -%}
             {%- call statement('window') -%} {{ window }} {%- endcall -%}
@@ -58,13 +60,14 @@
             {{ replace_rows(target, key, columns, narrowed(sql, anew, span), anew, known.up_to) }}
             {%- else -%}
             insert into {{ target }} ({{ columns | join(', ') }})
-            select {{ columns | join(', ') }} from ({{ sql }}) as model;
+            select {{ columns | join(', ') }} from ({{ sql }}) as model {{ in_order() }};
             {{ move_mark(target, known.up_to, 'true') }}
             {%- endif %}
             {%- if anew %};
             analyze {{ target }}
             {%- endif %}
         {%- endcall -%}
+        {%- if anew and tallies.strip() -%} {%- call statement('tallies') -%} {{ tallies }} {%- endcall -%} {%- endif -%}
     {%- endif -%}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}
@@ -167,7 +170,6 @@
         'hour': 'hour in (select hour from ops.' ~ ('touched_or_settled' if config.get('settles') else 'touched') ~ ')',
         'day': 'day in (select day from ops.touched_days)',
         'week': "week in (select start_date from ops.touched_periods where grain = 'week')",
-        'quarter': "quarter in (select quarter from ops.touched_quarters)",
         'period': '(grain, start_date) in (select grain, start_date from ops.touched_periods)',
         'entity': config.get('entity') ~ ' in ' ~ narrowed(touched_entities(config.get('entity'), config.get('of')), anew)
                   if grain == 'entity',
@@ -183,7 +185,6 @@
         'hour': 'ops.day_of(hour, ops.timezone()) not in (select day from ops.frozen_days)',
         'day': 'day not in (select day from ops.frozen_days)',
         'week': "week not in (select date_trunc('week', day::timestamp)::date from ops.frozen_days)",
-        'quarter': "quarter not in (select date_trunc('quarter', day::timestamp)::date from ops.frozen_days)",
         'period': "(grain, start_date) not in (
             select name, date_trunc(name, day::timestamp)::date
             from ops.frozen_days cross join unnest(array['week', 'month', 'quarter']) as name
@@ -232,7 +233,7 @@
         delete from {{ target }} as known using gone
         where {% for column in key %}known.{{ column }} = gone.{{ column }}{{ ' and ' if not loop.last }}{% endfor %};
         moved := found;
-        insert into {{ target }} ({{ list }}) select {{ list }} from come;
+        insert into {{ target }} ({{ list }}) select {{ list }} from come {{ in_order() }};
         moved := moved or found;
         {{ move_mark(target, up_to, 'true' if anew else 'moved') }};
     end
@@ -243,6 +244,12 @@
     where hour not in (select hour from ops.touched)
     on conflict do nothing
     {%- endif %}
+{%- endmacro %}
+
+
+{# Rows are stored by their time, as they come hour by hour anyway: what reads some days of many reads few pages. #}
+{% macro in_order() -%}
+    {{ 'order by ' ~ config.get('grain') if config.get('grain') in ('minute', 'hour', 'day') }}
 {%- endmacro %}
 
 

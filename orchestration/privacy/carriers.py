@@ -33,6 +33,7 @@ class Carrier:
     kind: str  # of pg_class: r a table, m a materialized view
     columns: dict[str, str]
     is_built: bool  # by dbt
+    is_tally: bool  # kept by triggers: it follows the rows that it counts
 
     @property
     def relation(self) -> str:
@@ -59,16 +60,17 @@ class Found:
 def carriers(connection: psycopg.Connection) -> list[Carrier]:
     """Every table, partition and materialized view of the database with a column that could name somebody."""
     query = """
-        select nspname, relname, relkind, json_object_agg(attname, format_type(atttypid, null) order by attnum)
+        select nspname, relname, relkind, json_object_agg(attname, format_type(atttypid, null) order by attnum),
+               exists (select from pg_proc where proname = relname || '_kept' and pronamespace = pg_namespace.oid)
         from pg_class
         join pg_namespace on pg_namespace.oid = relnamespace
         join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped
         where relkind in ('r', 'm') and nspname <> 'information_schema' and nspname !~ '^pg_'
           and format_type(atttypid, null) = any(%s)
-        group by 1, 2, 3 order by 1, 2"""
+        group by 1, 2, 3, pg_namespace.oid order by 1, 2"""
     built = _built(connection)
     rows = connection.execute(query, [[*_TEXTS, *_JSONS, "bytea"]]).fetchall()
-    return [Carrier(*row[:2], str(row[2]), row[3], f"{row[0]}.{row[1]}" in built) for row in rows]
+    return [Carrier(*row[:2], str(row[2]), row[3], f"{row[0]}.{row[1]}" in built, row[4]) for row in rows]
 
 
 def _built(connection: psycopg.Connection) -> set[str]:

@@ -339,7 +339,9 @@ def _erase_rows(
 ) -> None:
     """Go through every table but raw events; those that dbt builds only after they were built again."""
     for carrier in carriers.carriers(connection):
-        if carrier.is_event or carrier.kind != "r" or carrier.relation in carriers.KEPT or carrier.is_built != built:
+        if carrier.is_event or carrier.kind != "r" or carrier.relation in carriers.KEPT:
+            continue
+        if carrier.is_built != built or carrier.is_tally:
             continue
         with connection.transaction():
             for found in list(carriers.search(connection, carrier, names, lock=True)):

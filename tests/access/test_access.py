@@ -181,6 +181,7 @@ def test_one_person_is_looked_up_without_statistics_of_people(guarded):
             connection.execute("set enable_seqscan = off")
             plans = {relation: plan(connection, relation, "u02") for relation in relations}
             assert [relation for relation in relations if "_by_name" not in plans[relation]] == []
+            assert [relation for relation in relations if "CTE skills" in plans[relation]] == []  # of everybody
             connection.execute("reset enable_seqscan")
     guarded.admin.execute("analyze")
     assert guarded.admin.execute("select count(*) from pg_stats where tablename ~ '_by_name$'").fetchone() == (0,)
@@ -291,7 +292,9 @@ def test_leaks_are_caught_and_gone_with_the_next_build(ana, guarded):
     assert [shows for shows in LEAKS.values() if not any(shows in sentence for sentence in told)] == []
     with ana.transaction(force_rollback=True):  # they are leaks
         ana.execute("select set_config('app.user', 'u03', true)")
-        assert ana.execute("select count(*) from api.learners").fetchone() == (1,)  # but this one: the list is asked, too
+        assert ana.execute("select count(*) from api.learners").fetchone() == (
+            1,
+        )  # not this one: the list is asked too
         assert ana.execute("select count(*) from api.all_learners").fetchone() == (10,)
     guarded.build()
     assert faults(guarded) == []

@@ -97,6 +97,36 @@ def test_a_dbt_test_fails_when_an_hour_is_wrong(dbt, connection):
         dbt.run(["test", "--select", "hours_sum_to_days"])
 
 
+CHANGES = {
+    "user_state_counts": "delete from marts.user_states where user_id = (select min(user_id) from marts.user_states)",
+    "entity_quarters": "update intermediate.int_entities_daily set entity = upper(entity) where segment = 'all'",
+    "entity_counts": "delete from intermediate.int_entities_daily where measure = 'active_users'",
+    "bucket_counts": """insert into intermediate.int_values_daily
+                        select day, measure, segment, bucket + 1000, 7, observed from intermediate.int_values_daily""",
+}
+
+
+def test_a_tally_is_kept_whoever_changes_the_rows(dbt, connection):
+    load(connection, random_events(random.Random(13), 200))
+    dbt.build("staging marts", 1)
+    for tally, change in CHANGES.items():
+        before = set(connection.execute(f"select * from {tally_of(connection, tally)}"))
+        assert connection.execute(change).rowcount > 0
+        assert set(connection.execute(f"select * from {tally_of(connection, tally)}")) != before
+    connection.commit()
+    dbt.run(["test", "--select", "tallies_are_true"])
+    connection.execute("update marts.user_state_counts set total = total + 1")
+    connection.commit()
+    with pytest.raises(TidemarkError, match="tallies_are_true"):
+        dbt.run(["test", "--select", "tallies_are_true"])
+
+
+def tally_of(connection, name: str) -> str:
+    return connection.execute(
+        "select oid::regclass::text from pg_class where relname = %s and relkind = 'r'", [name]
+    ).fetchone()[0]
+
+
 def test_dbt_keeps_its_connections_from_model_to_model_and_leaves_none(dbt, connection, monkeypatch):
     opened, connect = [], psycopg2.connect
 

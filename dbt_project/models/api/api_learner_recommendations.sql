@@ -1,6 +1,6 @@
 -- What a learner could do next, by the points that their mean score is expected to gain. What is expected follows from
 -- the learner's own scores, drawn towards nothing where they are few: n of them count n / (n + 10).
-with skills as (
+with skills as not materialized (
     select
         skills.*,
         skills.activities::numeric / learners.activities as share,

@@ -9,12 +9,12 @@ counted as (
     select
         states.grain,
         states.start_date,
-        count(*) filter (where states.state <> 'dormant') as active_users,
-        count(*) filter (where states.state = 'new') as new_users,
-        count(*) filter (where states.state = 'returning') as returning_users,
-        count(*) filter (where states.state = 'resurrected') as resurrected_users,
-        count(*) filter (where states.state = 'dormant') as dormant_users
-    from {{ ref('user_states') }} as states
+        coalesce(sum(states.total) filter (where states.state <> 'dormant'), 0)::bigint as active_users,
+        coalesce(sum(states.total) filter (where states.state = 'new'), 0)::bigint as new_users,
+        coalesce(sum(states.total) filter (where states.state = 'returning'), 0)::bigint as returning_users,
+        coalesce(sum(states.total) filter (where states.state = 'resurrected'), 0)::bigint as resurrected_users,
+        coalesce(sum(states.total) filter (where states.state = 'dormant'), 0)::bigint as dormant_users
+    from {{ tally('user_state_counts') }} as states
     cross join as_of
     where states.grain = 'day' and states.start_date <= as_of.day
        or states.grain = 'week' and states.start_date + 6 <= as_of.day
@@ -25,8 +25,8 @@ counted as (
 changes as (
     select start_date as day, active_users as change from counted where grain = 'day'
     union all
-    select least(states.start_date + 30, states.next_date), -count(*)
-    from {{ ref('user_states') }} as states
+    select states.leaves_on, -sum(states.total)
+    from {{ tally('user_state_counts') }} as states
     cross join as_of
     where states.grain = 'day' and states.state <> 'dormant' and states.start_date <= as_of.day
     group by 1

@@ -6,8 +6,8 @@ with as_of as (
 ),
 
 active as (
-    select states.grain, states.cohort_date, states.start_date, count(*) as users
-    from {{ ref('user_states') }} as states
+    select states.grain, states.cohort_date, states.start_date, sum(states.total)::bigint as users
+    from {{ tally('user_state_counts') }} as states
     cross join as_of
     where states.state <> 'dormant' and states.grain in ('week', 'month')
       and (states.start_date + ('1 ' || states.grain)::interval)::date <= as_of.day + 1

@@ -1,7 +1,6 @@
 -- Days count as one absence when there are more than 28 between them, weeks and months when one is left out.
 {{ config(
-    grain='entity', entity='user_id', of=['user_daily'], key=['user_id', 'grain', 'start_date'],
-    tide_indexes=[['grain', 'start_date']]
+    grain='entity', entity='user_id', of=['user_daily'], key=['user_id', 'grain', 'start_date']
 ) }}
 
 with days as (

@@ -1,4 +1,3 @@
--- depends_on: {{ ref('int_values_daily') }}
 {{ config(grain='day', key=['metric', 'segment', 'day'], tide_indexes=[['day']]) }}
 
 with touched as (
@@ -17,11 +16,17 @@ measures as (
     group by measure, segment, day
 ),
 
+bucket_counts as (
+    select 'day' as grain, day as start_date, measure, segment, bucket, count as total
+    from {{ ref('int_values_daily') }}
+    where day in (select start_date from touched)
+),
+
 figures as (
     {{ figures('measures', 'day') }}
     union all
     select metric, segment, start_date, value
-    from ({{ percentile_figures('touched') }}) as percentiles
+    from ({{ percentile_figures('touched', 'bucket_counts') }}) as percentiles
 )
 
 select

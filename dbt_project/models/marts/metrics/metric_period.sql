@@ -1,4 +1,3 @@
--- depends_on: {{ ref('int_values_daily') }}
 {{ config(grain='period', key=['metric', 'segment', 'grain', 'start_date'], tide_indexes=[['start_date', 'grain']]) }}
 
 with touched as (
@@ -6,36 +5,20 @@ with touched as (
     from {{ source('ops', 'touched_periods') }}
 ),
 
--- The quarters in which each period lies, and the days in them that belong to it, as bits. A week may lie in two.
-quarters as (
-    select
-        touched.grain,
-        touched.start_date,
-        date_trunc('quarter', days.day)::date as quarter,
-        bit_or(ops.day_bit(days.day::date)) as days,
-        count(*) over (partition by touched.grain, touched.start_date) > 1 as is_one_of_two
-    from touched
-    cross join generate_series(touched.start_date::timestamp, touched.end_date - interval '1 day', '1 day') as days (day)
-    group by 1, 2, 3
-),
-
--- An entity of a period that lies in one quarter has one row, of two quarters up to two.
+-- What is there in a quarter is counted already; of a week in two of them, what is there on any of its days.
 distinct_counts as (
-    select
-        entities.measure, entities.segment, quarters.grain, quarters.start_date, count(*) as value
-    from quarters
-    join {{ ref('int_entities_quarterly') }} as entities
-        on quarters.quarter = entities.quarter and (quarters.days & entities.days) <> 0::bit(92)
-    where not quarters.is_one_of_two
-    group by 1, 2, 3, 4
+    select counts.measure, counts.segment, counts.grain, counts.start_date, counts.total as value
+    from {{ tally('entity_counts') }} as counts
+    join touched on counts.grain = touched.grain and counts.start_date = touched.start_date
     union all
     select measure, segment, grain, start_date, count(*)
     from (
-        select distinct entities.measure, entities.segment, quarters.grain, quarters.start_date, entities.entity
-        from quarters
-        join {{ ref('int_entities_quarterly') }} as entities
-            on quarters.quarter = entities.quarter and (quarters.days & entities.days) <> 0::bit(92)
-        where quarters.is_one_of_two
+        select distinct entities.measure, entities.segment, weeks.grain, weeks.start_date, entities.entity
+        from touched as weeks
+        join {{ ref('int_entities_daily') }} as entities
+            on entities.day >= weeks.start_date and entities.day < weeks.end_date
+        where weeks.grain = 'week'
+          and date_trunc('quarter', weeks.start_date::timestamp) < date_trunc('quarter', weeks.end_date - interval '1 day')
     ) as present
     group by 1, 2, 3, 4
 ),
@@ -56,7 +39,7 @@ figures as (
     {{ figures('measures', 'grain, start_date') }}
     union all
     select metric, segment, grain, start_date, value
-    from ({{ percentile_figures('touched') }}) as percentiles
+    from ({{ percentile_figures('touched', tally('bucket_counts')) }}) as percentiles
 )
 
 select
