@@ -149,42 +149,48 @@
 {% macro percentile_figures(periods, counts) -%}
     select
         metric, segment, grain, start_date,
-        (min(value) + (percentile * (total - 1) - floor(percentile * (total - 1))) * (max(value) - min(value)))::numeric as value
+        (low + (percentile * (total - 1) - low_place) * (high - low))::numeric as value
     from (
         select
             sought.*,
-            unnested.value,
-            min(before) over series + row_number() over (series order by unnested.value) - 1 as place
+            neighbours.observed[(low_place - before)::integer + 1] as low,
+            neighbours.observed[(high_place - before)::integer + 1] as high
         from (
-            select *, floor(percentile * (total - 1)) as low_place, ceil(percentile * (total - 1)) as high_place
+            select
+                metric, measure, segment, grain, start_date, end_date, percentile, total, low_place, high_place,
+                min(before) as before, min(bucket) as first_bucket, max(bucket) as last_bucket
             from (
-                select
-                    *,
-                    sum(count) over (series order by bucket) - count as before,
-                    sum(count) over series as total
+                select *, floor(percentile * (total - 1)) as low_place, ceil(percentile * (total - 1)) as high_place
                 from (
                     select
-                        periods.grain, periods.start_date, periods.end_date, counts.measure, counts.segment,
-                        counts.bucket, counts.total as count
-                    from {{ counts }} as counts
-                    join {{ periods }} as periods
-                        on counts.grain = periods.grain and counts.start_date = periods.start_date
-                ) as counted
-                window series as (partition by grain, start_date, measure, segment)
-            ) as placed
-            join {{ percentiles() }} using (measure)
+                        *,
+                        sum(count) over (series order by bucket) - count as before,
+                        sum(count) over series as total
+                    from (
+                        select
+                            periods.grain, periods.start_date, periods.end_date, counts.measure, counts.segment,
+                            counts.bucket, counts.total as count
+                        from {{ counts }} as counts
+                        join {{ periods }} as periods
+                            on counts.grain = periods.grain and counts.start_date = periods.start_date
+                    ) as counted
+                    window series as (partition by grain, start_date, measure, segment)
+                ) as placed
+                join {{ percentiles() }} using (measure)
+            ) as ranked
+            where before <= high_place and before + count > low_place
+            group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
         ) as sought
-        join {{ ref('int_values_daily') }} as buckets
-            on buckets.day >= sought.start_date and buckets.day < sought.end_date
-            and buckets.measure = sought.measure
-            and buckets.segment = sought.segment
-            and buckets.bucket = sought.bucket
-        cross join unnest(buckets.observed) as unnested (value)
-        where sought.before <= sought.high_place and sought.before + sought.count > sought.low_place
-        window series as (partition by sought.metric, sought.segment, sought.grain, sought.start_date)
-    ) as ordered
-    where place in (low_place, high_place)
-    group by metric, segment, grain, start_date, percentile, total
+        cross join lateral (
+            select array_agg(unnested.value order by unnested.value) as observed
+            from {{ ref('int_values_daily') }} as buckets
+            cross join unnest(buckets.observed) as unnested (value)
+            where buckets.day >= sought.start_date and buckets.day < sought.end_date
+              and buckets.measure = sought.measure
+              and buckets.segment = sought.segment
+              and buckets.bucket between sought.first_bucket and sought.last_bucket
+        ) as neighbours
+    ) as found
 {%- endmacro %}
 
 {# Whether what ends at `moment` is over, and every live source has passed it. The horizon is looked up once. #}
