@@ -144,8 +144,8 @@
 {%- endmacro %}
 
 {# Percentiles over `periods` (grain, start_date, end_date), equal to percentile_cont over all values. The `counts` of the
-   buckets (grain, start_date, measure, segment, bucket, total) say in which one the two neighbours of the rank are; only the
-   values of that one are read. #}
+   buckets (grain, start_date, measure, segment, bucket, total) say in which ones the two neighbours of the rank are; only
+   their values are read. #}
 {% macro percentile_figures(periods, counts) -%}
     select
         metric, segment, grain, start_date,
@@ -183,12 +183,13 @@
         ) as sought
         cross join lateral (
             select array_agg(unnested.value order by unnested.value) as observed
-            from {{ ref('int_values_daily') }} as buckets
+            from generate_series(sought.start_date::timestamp, sought.end_date - interval '1 day', interval '1 day') as days (day)
+            join {{ ref('int_values_daily') }} as buckets
+                on buckets.day = days.day::date -- each day by the key: before PostgreSQL 18, a range would be read whole
+                and buckets.measure = sought.measure
+                and buckets.segment = sought.segment
+                and buckets.bucket between sought.first_bucket and sought.last_bucket
             cross join unnest(buckets.observed) as unnested (value)
-            where buckets.day >= sought.start_date and buckets.day < sought.end_date
-              and buckets.measure = sought.measure
-              and buckets.segment = sought.segment
-              and buckets.bucket between sought.first_bucket and sought.last_bucket
         ) as neighbours
     ) as found
 {%- endmacro %}

@@ -83,10 +83,11 @@
 
 {# Count a table that was computed anew, and have its tallies, and theirs, kept from now on: statements that are part of
    the definition of the table. #}
-{% macro keep_tallies(target, of) -%}
+{% macro keep_tallies(target, of, root=none) -%}
     {%- for name, kept in tallies().items() if kept.of == of -%}
         {%- set table = target.incorporate(path={'identifier': name}) -%}
         {%- set counted = kept.bits or 'total' -%}
+        {%- set counted_from = root or target.schema ~ '.' ~ target.identifier -%}
         {%- set kinds = kept.kinds | join(', ') -%}
         {%- set is_gone = '(known.' ~ kept.kinds | join(', known.') ~ ') = (gone.' ~ kept.kinds | join(', gone.') ~ ')' -%}
         create table if not exists {{ table }} as {{ context[name](target) }} limit 0;
@@ -116,8 +117,8 @@
                 )
                 select (select count(*) from gone) - (select count(*) from known) into unknown;
                 if unknown > 0 then
-                    raise exception 'the tally {{ table.schema }}.{{ name }} lacks rows of {{ target.identifier }}: have it '
-                        'counted again by deleting the definition of {{ target.identifier }} from ops.definitions';
+                    raise exception 'the tally {{ table.schema }}.{{ name }} lacks rows of {{ target.identifier }}: have all of it '
+                        'counted again, delete from ops.definitions where relation = ''{{ counted_from }}'' and refresh';
                 end if;
             end if;
             if tg_op <> 'DELETE' then
@@ -141,6 +142,6 @@
         create or replace trigger {{ name }}_{{ event }} after {{ event }} on {{ target }}
         referencing {{ rows }} for each statement execute function {{ table.schema }}.{{ name }}_kept();
         {%- endfor %}
-        {{ keep_tallies(table, name) }}
+        {{ keep_tallies(table, name, counted_from) }}
     {%- endfor -%}
 {%- endmacro %}

@@ -17,6 +17,7 @@ from orchestration.warehouse.names import ERASED, OF_PEOPLE, Names, found_in, ma
 
 _TEXTS = ("text", "character varying", "character", "name", "text[]", "character varying[]")
 _JSONS = ("json", "jsonb")
+_COUNTED = "entity"  # who or what is behind a count: it may be a person, and the count stays without the name
 _ROWS_AT_ONCE = 2_000
 _LONGEST_HASH = 32  # bytes
 
@@ -61,7 +62,8 @@ def carriers(connection: psycopg.Connection) -> list[Carrier]:
     """Every table, partition and materialized view of the database with a column that could name somebody."""
     query = """
         select nspname, relname, relkind, json_object_agg(attname, format_type(atttypid, null) order by attnum),
-               exists (select from pg_proc where proname = relname || '_kept' and pronamespace = pg_namespace.oid)
+               exists (select from pg_trigger join pg_proc on pg_proc.oid = tgfoid
+                       where proname = relname || '_kept' and pronamespace = pg_namespace.oid)
         from pg_class
         join pg_namespace on pg_namespace.oid = relnamespace
         join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped
@@ -108,7 +110,7 @@ def _sieve(column: str, kind: str) -> sql.Composable:
     name = sql.Identifier(column)
     if kind == "bytea":
         return sql.SQL("octet_length({}) > {}").format(name, _LONGEST_HASH)
-    if kind in _TEXTS and plain(column) in OF_PEOPLE:
+    if kind in _TEXTS and (column == _COUNTED or plain(column) in OF_PEOPLE):
         return sql.SQL('(lower({0}::text collate "C") like any(%(likes)s) or {0}::text = any(%(names)s))').format(name)
     return sql.SQL('lower({}::text collate "C") like any(%(likes)s)').format(name)
 
@@ -119,7 +121,7 @@ def named_in(names: Names, column: str, value: object) -> set[str]:
         return set()
     if isinstance(value, bytes | memoryview):
         return names_in(names, bytes(value)) if len(value) > _LONGEST_HASH else set()
-    return found_in(names, value, column)
+    return found_in(names, value, "entity_id" if column == _COUNTED else column)
 
 
 def rows_about(connection: psycopg.Connection, carrier: Carrier, names: Names) -> Iterator[dict]:

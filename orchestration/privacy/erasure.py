@@ -419,7 +419,7 @@ def vacuum(done: Erased) -> None:
     """Have the database overwrite what was removed, in the partitions and tables from which something was."""
     with database.connect(autocommit=True) as connection:
         for carrier in carriers.carriers(connection):
-            if carrier.kind == "r" and (carrier.relation in done.partitions or carrier.relation in done.done):
+            if carrier.kind == "r" and (carrier.is_tally or carrier.relation in done.partitions | done.done.keys()):
                 connection.execute(sql.SQL("vacuum {}").format(carrier.identifier))
 
 
