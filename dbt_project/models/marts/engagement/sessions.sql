@@ -1,13 +1,12 @@
 -- A session is what a person did without a silence of more than 30 minutes, however many hours it takes. A touched hour
--- decides about the sessions that reach to within 30 minutes of it, and about no others.
+-- decides about the sessions that reach to within 30 minutes of it, and about no others: so one that begins as another one
+-- did is among them, too.
 {{ config(
     grain='hour', key=['user_id', 'started_at'], ripples=true,
     columns='hour timestamptz, user_id text, started_at timestamptz, ended_at timestamptz, length_seconds numeric,
         actions bigint, path text',
-    affected="(user_id, started_at) in (
-        select user_id, started_at from fresh
-        union
-        select sessions.user_id, sessions.started_at
+    affected="ctid in (
+        select sessions.ctid
         from marts.sessions
         join ops.touched on tstzrange(sessions.started_at, sessions.ended_at, '[]') && tstzrange(
             touched.hour - interval '30 minutes', touched.hour + interval '90 minutes', '[]'
