@@ -217,12 +217,11 @@ HISTORIES = ("marts.restatements", "views.restatements")
 def built_tables(connection: psycopg.Connection) -> list[str]:
     """The tables and materialized views that dbt built, with their tallies, but for those that tell a history."""
     query = """
-        select relname from (
-            select relnamespace::regnamespace || '.' || pg_class.relname as relname from pg_class
-            where relkind in ('r', 'm') and relnamespace::regnamespace::text in ('intermediate', 'marts', 'views')
-              and relname !~ '__old$'  -- which the next build drops
-        ) as built
-        where relname <> all(%s) order by 1"""
+        select oid::regclass::text from pg_class
+        where relkind in ('r', 'm') and relnamespace::regnamespace::text in ('intermediate', 'marts', 'views')
+          and relname !~ '__old$'  -- which the next build drops
+          and oid::regclass::text <> all(%s)
+        order by 1"""
     return [table for (table,) in connection.execute(query, [list(HISTORIES)]).fetchall()]
 
 
